@@ -173,7 +173,7 @@ def create_app(services: Services) -> Starlette:
         CapacityFigures(admission, services.connections, tables.files, sql.counts, lambda: services.shown_limits),
         *([schedule] if schedule is not None else []),
         *([SubscriptionFigures(subscriptions)] if subscriptions is not None else []),
-        ProcessFigures(),
+        ProcessFigures(lambda: not services.readiness.wrong),
     )
     return App(
         {"/graphql": graphql},
@@ -220,7 +220,7 @@ def readiness_route(readiness: Readiness) -> Route:
     """Return the route `/readyz`. Only a caller with the permission `admin` sees what is wrong."""
 
     async def readyz(request: Request) -> Response:
-        wrong = await readiness.wrong()
+        wrong = readiness.wrong
         content: dict[str, Any] = {"ready": not wrong}
         if ADMIN in request.scope["caller"].permissions:
             content |= {"notReady": wrong, "notes": readiness.notes}

@@ -25,7 +25,9 @@ from server.auth.openness import TooOpen, required
 from server.cli.sandbox_process import SandboxFailed
 from server.cli.terminal import FAILED, WRONG_USE, announce, end, say
 from server.cli.upstreams import upstreams
-from server.http.listening import CannotListen, configure, listen, page_address, run
+from server.http.listening import configure
+from server.listening.graph_server import Ending, run
+from server.listening.listening_socket import CannotListen, listen
 from server.settings.reading import WrongSettings, load, look_for_misspelt
 from server.settings.writable import unwritable
 
@@ -58,7 +60,7 @@ def serve() -> None:
     except CannotListen as error:
         end(str(error), FAILED)
     try:
-        closed = required(settings.auth, settings.allow_open == "yes", bound.getsockname()[0])
+        closed = required(settings.auth, settings.allow_open == "yes", bound.host)
     except TooOpen as error:
         bound.close()
         end(str(error), WRONG_USE)
@@ -82,17 +84,16 @@ def serve() -> None:
             from server.http.certificate import certified
 
             tls = certified(settings.tls_cert_file, settings.tls_key_file)
-        page = page_address(bound, secure=tls is not None)
+        page = bound.page_address(secure=tls is not None)
 
         def listening() -> None:
             announce(f"Open {page} for the page; clients use {page}/graphql")
 
-        ending = services.subscriptions.drain if services.subscriptions is not None else None
-        config = configure(
-            served, settings.patience, settings.stop_seconds, tls, settings.proxies, services.connections
+        ending = Ending(
+            services.readiness.drain, services.subscriptions.drain, settings.drain_seconds, settings.stop_seconds
         )
-        draining = (services.readiness.drain, settings.drain_seconds, ending)
-        if not run(config, bound, settings.patience, listening, *draining):
+        config = configure(served, settings.patience, tls, settings.proxies, services.connections)
+        if not run(config, bound, listening, ending, settings.patience):
             end("the server could not start; the log above says why", FAILED)
 
 

@@ -72,7 +72,7 @@ class Services:
     saved: Sequence[SavedQuery] = ()
     lifespan: Lifespan = nothing
     authenticator: Authenticator = field(default_factory=Authenticator)
-    readiness: Readiness = field(default_factory=lambda: Readiness({}))
+    readiness: Readiness = field(default_factory=Readiness)
     registered: RegisteredDocuments | None = None
     http: HttpConfig = field(default_factory=HttpConfig)
     tables: TablesConfig = field(default_factory=TablesConfig)
@@ -141,12 +141,12 @@ def build_server(live: LiveSettings, *, closed: bool) -> GraphServices:
         known |= read_folder(settings.documents_folder)
     usage = Usage(services.executor.documents, services.executor.schema._schema, today_in(settings.business_zone))
     services.gateway.savers.append(usage.save)
-    readiness = services.gateway.readiness()
+    authenticator = Authenticator.of(live, closed, services.gateway.redis)
     return replace(
         services,
-        authenticator=Authenticator.of(live, closed, services.gateway.redis),
-        readiness=readiness,
-        health=partial(services.gateway.health, readiness),
+        authenticator=authenticator,
+        readiness=Readiness({"keys": authenticator.wrong}, services.gateway.notes),
+        health=partial(services.gateway.health, services.gateway.upstream_probes()),
         sandbox=lambda: services.gateway.sandbox,
         registered=RegisteredDocuments(
             known, only=settings.documents == "saved", learned=_learned(settings, services.gateway.redis)

@@ -132,6 +132,8 @@ class Journal:
         self._lock = threading.Lock()
         self._lost = 0  # changes since the last successful write
         self._unreadable = False
+        self.recorded = 0
+        self.dropped = 0
 
     def __enter__(self) -> Self:
         """Return the journal."""
@@ -143,6 +145,7 @@ class Journal:
 
     def record(self, error: UpstreamError) -> None:
         """Keep an error. Returns at once; what cannot be written is logged."""
+        self.recorded += 1
         payload = evidence(error.payload[:PAYLOAD_LIMIT], error.column) if error.payload is not None else None
         params = json.dumps(error.params, ensure_ascii=False, default=str)
         size = len(params) + len(error.message) + len(payload or b"") + 200
@@ -154,11 +157,13 @@ class Journal:
         with self._lock:
             full = len(self._pending) >= _PENDING
         if full:
+            self.dropped += 1
             _log.warning("journal.full", correlation_id=error.correlation_id)
             return
         try:
             future = self._writer.submit(self._write, row)
         except RuntimeError:
+            self.dropped += 1
             _log.warning("journal.closed", correlation_id=error.correlation_id)
             return
         with self._lock:
@@ -320,6 +325,7 @@ class Journal:
                     if not self._lost:
                         _log.warning("journal.unwritable", path=str(self._path), reason=str(error), **facts)
                     self._lost += 1
+                    self.dropped += 1
                     return
             time.sleep(_PAUSE)
 

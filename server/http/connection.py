@@ -7,6 +7,7 @@ If all places are taken, the connection that has waited longest without a whole 
 
 import asyncio
 import re
+import select
 import socket
 import struct
 from collections.abc import Callable
@@ -33,6 +34,10 @@ from server.http.cycle import RequestCycle
 from server.http.error_response import error_response
 from server.http.request_error import RequestError
 
+# The address of a client on a unix socket, which has none.
+UNIX = "unix"
+# An IPv4 client of an IPv6 socket has its address behind this.
+_MAPPED = "::ffff:"
 _NOTHING_LEFT = struct.pack("ii", 1, 0)
 # WebSockets are served here, for this subprotocol.
 _SOCKET_PATH = "/graphql"
@@ -157,6 +162,12 @@ class ClientConnection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        if self.client is None:
+            self.client = (UNIX, 0)
+        elif self.client[0].startswith(_MAPPED):
+            self.client = (self.client[0].removeprefix(_MAPPED), self.client[1])
+            if self.server is not None:
+                self.server = (self.server[0].removeprefix(_MAPPED), self.server[1])
         self._places.watch(self.connections, self.loop)
         if not self._places.make_room(len(self.connections), self):
             self._places.counts.closed[NO_PLACE] += 1
@@ -390,6 +401,19 @@ class ClientConnection(HttpToolsProtocol):
     def _wait(self) -> None:
         self.idle = False
         self._places.waiting[self] = None
+
+    def stop(self, *, quiet: bool) -> None:
+        """End the connection with its answer, or if it was quiet: without a request, and nothing of one has come."""
+        cycle = self.cycle
+        if cycle is not None and not cycle.response_complete:
+            cycle.keep_alive = False
+        elif quiet and self._in_head and self._came == 0 and not self.transport.is_closing():
+            # Bytes that wait in the system are a request that this server has to answer.
+            poll = select.poll()
+            poll.register(self.transport.get_extra_info("socket").fileno(), select.POLLIN)
+            if not poll.poll(0):
+                self.transport.close()
+                self._see_it_closed()
 
     def end_waiting(self) -> None:
         """End the connection: its request did not come in time."""

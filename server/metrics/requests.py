@@ -9,6 +9,7 @@ from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 
 from server.metrics.families import counter, histogram
+from server.request_facts import FAILED, OK
 from upstream.durations import Durations
 
 GRAPHQL = "graphql"
@@ -45,6 +46,9 @@ def interface_of(path: str) -> str:
         if path.startswith(beginning) and (len(path) == len(beginning) or path[len(beginning)] in "/."):
             return interface
     return PAGES
+
+
+_BEGUN = (("200", OK), ("500", FAILED))
 
 
 class InterfaceCounts:
@@ -134,7 +138,9 @@ class RequestCounts(Collector):
         )
 
     def _by_interface(self) -> Iterable[Metric]:
-        ended = {
+        # A rate finds the first failure only if the count began with 0.
+        begun = dict.fromkeys(((name, status, outcome) for name in INTERFACES for status, outcome in _BEGUN), 0)
+        ended = begun | {
             (name, str(status), outcome): count
             for name, found in self.interfaces.items()
             for (status, outcome), count in found.ended.items()
