@@ -15,7 +15,7 @@ class HttpConfig:
     the bound address. None accepts every host name. `partial_status` is the status of an answer with data and errors in
     `application/graphql-response+json`. Answers of `compress_from` bytes or more are compressed for clients that ask
     for it; with 0 none are. A batch has up to `most_batched` operations; with 0 no batch is served. `mcp` says whether
-    there are tools for assistants.
+    there are tools for assistants. A request that takes `slow_seconds` or more is logged with its plan; 0: none.
     """
 
     origins: Sequence[str] = ()
@@ -27,3 +27,4 @@ class HttpConfig:
     compress_from: int = 0
     most_batched: int = 0
     mcp: bool = True
+    slow_seconds: float = 0.0

@@ -10,6 +10,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from server.execution.limits import ClientTimeouts
 from server.http.connection import UNIX, ClientConnection, ConnectionSlots
+from server.http.connection_counts import ConnectionCounts
 from server.http.request_headers import RequestHeaders
 
 # The size of one message on a WebSocket.
@@ -37,16 +38,18 @@ def configure(
     patience: ClientTimeouts,
     tls: ssl.SSLContext | None = None,
     trusted: Sequence[str] = LOOPBACK,
+    counts: ConnectionCounts | None = None,
 ) -> uvicorn.Config:
     """Return the configuration of uvicorn for the application, with TLS if there is a context.
 
     `trusted` are the addresses and networks of proxies; `*` is every address. A client on a unix socket is trusted.
+    `counts` counts the connections.
     """
     return uvicorn.Config(
         TrustedProxies(app, list(trusted) if "*" in trusted else [*trusted, UNIX]),  # type: ignore[arg-type]
         interface="asgi3",  # also for layers that are plain functions
         loop="uvloop",
-        http=partial(ClientConnection, ConnectionSlots(patience)),  # type: ignore[arg-type]  # called like the class
+        http=partial(ClientConnection, ConnectionSlots(patience, counts or ConnectionCounts())),  # type: ignore[arg-type]  # called like the class
         ws="none",  # the connection itself chooses the protocol of WebSockets
         ws_max_size=MESSAGE_BYTES,
         ws_per_message_deflate=False,

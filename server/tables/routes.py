@@ -21,7 +21,7 @@ from server.http.error_response import error_response
 from server.http.negotiation import wants_page
 from server.http.request_error import RequestError, without_names
 from server.http.writing import encode
-from server.tables.config import TablesConfig
+from server.tables.config import FileCounts, TablesConfig
 from server.tables.parameters import split
 from server.tables.table import Table, Tables, ValueKind
 
@@ -51,6 +51,7 @@ class TablesEndpoint:
         self.config = config
         self._run = run
         self._page = page
+        self.files = FileCounts()
         self._answers: TableAnswers | None = None
         self._opening = asyncio.Lock()
 
@@ -63,7 +64,7 @@ class TablesEndpoint:
                 await asyncio.to_thread(import_module, "server.tables.answers")
                 from server.tables.answers import TableAnswers
 
-                self._answers = TableAnswers(self._run, self.config)
+                self._answers = TableAnswers(self._run, self.config, self.files)
         return self._answers
 
     async def aclose(self) -> None:
