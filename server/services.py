@@ -3,6 +3,7 @@
 `Services` holds the parts. `server.app.create_app` takes nothing else.
 """
 
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -24,6 +25,7 @@ from server.gateway import Gateway
 from server.health import ServerHealth
 from server.http.config import HttpConfig
 from server.http.metrics import Stats
+from server.http.proxies import LOOPBACK
 from server.http.readiness import Readiness
 from server.pages.choices import choice_documents
 from server.reconcile.schedule import Schedule
@@ -152,6 +154,8 @@ def build_server(live: LiveSettings, *, closed: bool) -> GraphServices:
             compress_from=settings.compress_from_bytes,
             most_batched=settings.max_batched_operations,
             mcp=settings.mcp == "on",
+            proxies=os.environ.get("FORWARDED_ALLOW_IPS", LOOPBACK),
+            root_path=settings.root_path or "",
         ),
         schedule=Schedule.of(services.gateway, settings) if only is None else None,
         whole=only is None,

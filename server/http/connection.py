@@ -25,7 +25,7 @@ from server.http.error_response import error_response
 from server.http.request_error import RequestError
 
 _NOTHING_LEFT = struct.pack("ii", 1, 0)
-# WebSockets are served here, for this subprotocol.
+# WebSockets are served here, for this subprotocol. A proxy may leave its prefix before it.
 _SOCKET_PATH = "/graphql"
 _SUBPROTOCOL = b"graphql-transport-ws"
 _OFFER = re.compile(rb"\r\nupgrade:[ \t]*h2c", re.IGNORECASE)
@@ -251,7 +251,7 @@ class ClientConnection(HttpToolsProtocol):
             "raw_path": raw_path,
             "query_string": query,
         }
-        if path == _SOCKET_PATH and parser.should_upgrade() and _opens_socket(scope):
+        if path.endswith(_SOCKET_PATH) and parser.should_upgrade() and _opens_socket(scope):
             self.scope = scope  # type: ignore[assignment]  # uvicorn describes the same dictionary
             self._upgrades = True
             return

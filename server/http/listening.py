@@ -3,7 +3,6 @@
 import asyncio
 import errno
 import math
-import os
 import resource
 import socket
 import ssl
@@ -14,13 +13,11 @@ from functools import partial
 from typing import Any
 
 import uvicorn
-from starlette.types import ASGIApp, Receive, Scope, Send
-from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
+from starlette.types import ASGIApp
 
 from server import garbage, logs
 from server.execution.limits import ClientTimeouts
 from server.http.connection import ClientConnection, ConnectionSlots
-from server.http.request_headers import RequestHeaders
 
 OTHER_FILES = 1000  # files in addition to the connections of clients
 
@@ -28,7 +25,6 @@ GRACE_SECONDS = 30.0
 # The size of one message on a WebSocket.
 MESSAGE_BYTES = 1024 * 1024
 TICK_SECONDS = 0.1
-_FORWARDED = frozenset({"x-forwarded-for", "x-forwarded-proto"})
 
 
 class CannotListen(Exception):
@@ -59,19 +55,6 @@ def page_address(bound: socket.socket, *, secure: bool = False) -> str:
     host, port = bound.getsockname()[:2]
     shown = {"0.0.0.0": "127.0.0.1", "::": "127.0.0.1"}.get(host, f"[{host}]" if ":" in host else host)
     return f"{'https' if secure else 'http'}://{shown}:{port}"
-
-
-class TrustedProxies(ProxyHeadersMiddleware):
-    """The middleware of uvicorn for proxies on this machine, or those of FORWARDED_ALLOW_IPS.
-
-    It does nothing for a request without such a header.
-    """
-
-    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:  # type: ignore[override]
-        """Take the address of the client from the header of a proxy, then call the application."""
-        if scope["type"] == "http" and _FORWARDED.isdisjoint(RequestHeaders.of(scope)):
-            return self.app(scope, receive, send)  # type: ignore[arg-type]  # starlette describes the same functions
-        return super().__call__(scope, receive, send)  # type: ignore[arg-type]
 
 
 class GraphServer(uvicorn.Server):
@@ -151,7 +134,7 @@ def configure(
 ) -> uvicorn.Config:
     """Return the configuration of uvicorn for the application, with TLS if there is a context."""
     return uvicorn.Config(
-        TrustedProxies(app, os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1")),  # type: ignore[arg-type]
+        app,  # type: ignore[arg-type]  # starlette describes the same functions
         interface="asgi3",  # also for layers that are plain functions
         loop="uvloop",
         http=partial(ClientConnection, ConnectionSlots(patience)),  # type: ignore[arg-type]  # called like the class
@@ -162,7 +145,7 @@ def configure(
         log_config=None,
         access_log=False,
         server_header=False,
-        proxy_headers=False,  # see TrustedProxies
+        proxy_headers=False,  # see server.http.proxies
         ssl_context_factory=None if tls is None else lambda config, default: tls,
         timeout_graceful_shutdown=math.ceil(grace),
     )
