@@ -1,8 +1,7 @@
-"""What trusted proxies say about a request, and the path below which they publish the server."""
+"""Read the headers of trusted proxies: which address the client used, and below which path the server is published."""
 
 import ipaddress
 from collections.abc import Awaitable, Collection
-from typing import Any
 from urllib.parse import quote
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -46,7 +45,7 @@ class TrustedProxies(ProxyHeadersMiddleware):
             if peer is None or peer in self.trusted_hosts:
                 prefix = prefix or _prefix_in(scope)
                 _take_host(scope, headers, peer)
-                self._take_client(scope, headers)
+                self._take_client(scope)
         if not prefix:
             return self._app(scope, receive, send)
         scope[PREFIX] = prefix
@@ -54,9 +53,9 @@ class TrustedProxies(ProxyHeadersMiddleware):
             _take_off(scope, prefix)
         return self._app(scope, receive, _prefixed(send, prefix) if scope["type"] == "http" else send)
 
-    def _take_client(self, scope: Scope, headers: RequestHeaders) -> None:
+    def _take_client(self, scope: Scope) -> None:
         """Set the address of the client, and the scheme that it used."""
-        scheme = headers.get(_PROTO, "").rpartition(",")[2].strip().lower()
+        scheme = _last(scope, _PROTO).lower()
         if scheme in _SCHEMES:
             scope["scheme"] = scheme.replace("http", "ws") if scope["type"] == "websocket" else scheme
         host, port = self.trusted_hosts.get_trusted_client_address(", ".join(_all(scope, _FOR)))
@@ -65,7 +64,7 @@ class TrustedProxies(ProxyHeadersMiddleware):
 
 
 def _take_host(scope: Scope, headers: RequestHeaders, peer: str | None) -> None:
-    """Set the host that the client named. Of several, the last counts: the nearest proxy has added it."""
+    """Set the host that the client named."""
     host = _last(scope, _HOST)
     if name_of(host) is None:
         return
@@ -129,5 +128,6 @@ def _all(scope: Scope, name: str) -> list[str]:
 
 
 def _last(scope: Scope, name: str) -> str:
-    values: list[Any] = _all(scope, name)
-    return str(values[-1]).rpartition(",")[2].strip() if values else ""
+    """Return the last value of a header: the nearest proxy has added it."""
+    values = _all(scope, name)
+    return values[-1].rpartition(",")[2].strip() if values else ""

@@ -69,7 +69,7 @@ def test_any_change_ends_a_link(path: str, pairs: list[tuple[str, str]], data: s
         "insert": whole[:place] + other + whole[place:],
         "cut": whole[:place],
     }[kind]
-    before, after = address(whole), address(changed)
+    before, after = address(whole)[1:], address(changed)[1:]
     if meaning(*before) == meaning(*after):
         return
     with pytest.raises(InvalidLink):
