@@ -213,7 +213,7 @@ def readiness_route(readiness: Readiness) -> Route:
     """Return the route `/readyz`. Only a caller with the permission `admin` sees what is wrong."""
 
     async def readyz(request: Request) -> Response:
-        wrong = await readiness.wrong()
+        wrong = readiness.wrong
         content: dict[str, Any] = {"ready": not wrong}
         if ADMIN in request.scope["caller"].permissions:
             content |= {"notReady": wrong, "notes": readiness.notes}

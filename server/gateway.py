@@ -23,8 +23,8 @@ from resolvers.topics.poll import Poll, PolledRoom
 from server.execution.operation import Operation
 from server.forgetting import FORGET, KEEPING_SECONDS, STATS, describe, forget
 from server.health import CacheHealth, ServerHealth, UpstreamHealth
-from server.http.readiness import Readiness
 from server.kept_sums import KeptSums
+from server.probes import UpstreamProbes
 from server.settings.live import LiveSettings
 from server.settings.settings import Settings
 from server.tables.config import TablesConfig
@@ -341,15 +341,15 @@ class Gateway:
             found.append(Probe(title, Call.of(GAME_LOGS, minute, agent=agent, game_type="slot")))
         return found
 
-    def readiness(self) -> Readiness:
-        """Return the readiness of the server: the probes of the configured systems."""
+    def upstream_probes(self) -> UpstreamProbes:
+        """Return the probes of the configured systems."""
         titles = [probe.title for probe in self.probes() if probe.call.report.system not in self.missing]
-        return Readiness({title: partial(self._probe, title) for title in titles}, self._notes)
+        return UpstreamProbes({title: partial(self._probe, title) for title in titles})
 
-    async def health(self, probed: Readiness) -> ServerHealth:
+    async def health(self, probed: UpstreamProbes) -> ServerHealth:
         """Return the health of the upstreams and of the cache.
 
-        An upstream that answered a moment ago is healthy. Others are probed, as for the readiness.
+        An upstream that answered a moment ago is healthy. Others are probed.
         """
         found = await asyncio.gather(*(self._health(name, probed) for name in probed.names))
         lacking = [
@@ -359,7 +359,7 @@ class Gateway:
         ]
         return ServerHealth([*found, *lacking], _of_cache((await self.cache.stats()).store))
 
-    async def _health(self, name: str, probed: Readiness) -> UpstreamHealth:
+    async def _health(self, name: str, probed: UpstreamProbes) -> UpstreamHealth:
         assert self._upstream is not None, "the gateway is not open"
         system = next(system for system in System if name.startswith(system.value))
         answered, open_breakers = self._upstream.answered(system), self._upstream.notes()
@@ -380,7 +380,8 @@ class Gateway:
         """Return whether figures of a sandbox may be in an answer."""
         return any(self.made_up(system) for system in System if system not in self.missing)
 
-    def _notes(self) -> list[str]:
+    def notes(self) -> list[str]:
+        """Return what is wrong with the upstreams as far as it is known without a call."""
         missing = [note for system, note in self.missing.items() if system not in self._others]
         return [*missing, *(self._upstream.notes() if self._upstream is not None else ())]
 

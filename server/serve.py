@@ -18,13 +18,18 @@ from server.without import do_without
 if __name__ == "__main__":
     do_without("pandas")
 
+import structlog
+
 from server import logs
 from server.auth.openness import TooOpen, required
 from server.cli.sandbox_process import SandboxFailed
 from server.cli.terminal import FAILED, WRONG_USE, announce, end, say
 from server.cli.upstreams import upstreams
 from server.http.listening import CannotListen, configure, listen, page_address, run
-from server.settings.reading import WrongSettings, load
+from server.settings.reading import WrongSettings, load, look_for_misspelt
+from server.settings.writable import unwritable
+
+log = structlog.get_logger(__name__)
 
 
 def main() -> None:
@@ -43,6 +48,11 @@ def serve() -> None:
     """Serve until a signal. Raises WrongSettings and SandboxFailed. Ends the process for every other obstacle."""
     settings = load()
     logs.set_up(settings.log_level, settings.log_format)
+    wrong, doubtful = unwritable(settings)
+    if wrong:
+        raise WrongSettings(wrong)
+    for line in [*look_for_misspelt().doubtful, *doubtful]:
+        log.warning(line)
     try:
         bound = listen(settings.host, settings.port)
     except CannotListen as error:

@@ -3,7 +3,6 @@
 `Services` holds the parts. `server.app.create_app` takes nothing else.
 """
 
-import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -25,7 +24,6 @@ from server.gateway import Gateway
 from server.health import ServerHealth
 from server.http.config import HttpConfig
 from server.http.metrics import Stats
-from server.http.proxies import LOOPBACK
 from server.http.readiness import Readiness
 from server.pages.choices import choice_documents
 from server.reconcile.schedule import Schedule
@@ -69,7 +67,7 @@ class Services:
     saved: Sequence[SavedQuery] = ()
     lifespan: Lifespan = nothing
     authenticator: Authenticator = field(default_factory=Authenticator)
-    readiness: Readiness = field(default_factory=lambda: Readiness({}))
+    readiness: Readiness = field(default_factory=Readiness)
     registered: RegisteredDocuments | None = None
     http: HttpConfig = field(default_factory=HttpConfig)
     tables: TablesConfig = field(default_factory=TablesConfig)
@@ -136,12 +134,12 @@ def build_server(live: LiveSettings, *, closed: bool) -> GraphServices:
         known |= read_folder(settings.documents_folder)
     usage = Usage(services.executor.documents, services.executor.schema._schema, today_in(settings.business_zone))
     services.gateway.savers.append(usage.save)
-    readiness = services.gateway.readiness()
+    authenticator = Authenticator.of(live, closed)
     return replace(
         services,
-        authenticator=Authenticator.of(live, closed),
-        readiness=readiness,
-        health=partial(services.gateway.health, readiness),
+        authenticator=authenticator,
+        readiness=Readiness({"keys": authenticator.wrong}, services.gateway.notes),
+        health=partial(services.gateway.health, services.gateway.upstream_probes()),
         sandbox=lambda: services.gateway.sandbox,
         registered=RegisteredDocuments(known, only=settings.documents == "saved", learned=_learned(settings)),
         http=HttpConfig(
@@ -154,7 +152,7 @@ def build_server(live: LiveSettings, *, closed: bool) -> GraphServices:
             compress_from=settings.compress_from_bytes,
             most_batched=settings.max_batched_operations,
             mcp=settings.mcp == "on",
-            proxies=os.environ.get("FORWARDED_ALLOW_IPS", LOOPBACK),
+            proxies=settings.proxies,
             root_path=settings.root_path or "",
         ),
         schedule=Schedule.of(services.gateway, settings) if only is None else None,

@@ -103,6 +103,16 @@ class Authenticator:
         if self._keys is not None:
             self._keys.close()
 
+    def wrong(self) -> str | None:
+        """Describe why no key lets anybody in; None if keys are readable, or if callers need none."""
+        if not self.required or self._keys is None:
+            return None
+        try:
+            self._keys.by_id("")
+        except KeysUnreadable:
+            return "the file of API keys cannot be read"
+        return None
+
     def by_key(self, headers: RequestHeaders) -> KnownCredential | None:
         """Return the caller of an ordinary request with an API key; None for any other, which `known` examines.
 

@@ -29,5 +29,5 @@ class HttpConfig:
     compress_from: int = 0
     most_batched: int = 0
     mcp: bool = True
-    proxies: str = LOOPBACK
+    proxies: Sequence[str] = LOOPBACK
     root_path: str = ""

@@ -130,7 +130,10 @@ class GraphServer(uvicorn.Server):
 
 
 def configure(
-    app: ASGIApp, patience: ClientTimeouts, grace: float = GRACE_SECONDS, tls: ssl.SSLContext | None = None
+    app: ASGIApp,
+    patience: ClientTimeouts,
+    grace: float = GRACE_SECONDS,
+    tls: ssl.SSLContext | None = None,
 ) -> uvicorn.Config:
     """Return the configuration of uvicorn for the application, with TLS if there is a context."""
     return uvicorn.Config(

@@ -1,7 +1,7 @@
 """Read the headers of trusted proxies: which address the client used, and below which path the server is published."""
 
 import ipaddress
-from collections.abc import Awaitable, Collection
+from collections.abc import Awaitable, Collection, Sequence
 from urllib.parse import quote
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -11,7 +11,8 @@ from server.http.guards.host_names import is_loopback, name_of
 from server.http.public_address import PREFIX, RECEIVED_HOST, checked_prefix
 from server.http.request_headers import RequestHeaders
 
-LOOPBACK = "127.0.0.1"
+# The addresses of proxies on this machine.
+LOOPBACK = ("127.0.0.1", "::1")
 
 _FOR, _HOST, _PREFIX, _PROTO = "x-forwarded-for", "x-forwarded-host", "x-forwarded-prefix", "x-forwarded-proto"
 _FORWARDED = frozenset({_FOR, _HOST, _PREFIX, _PROTO})
@@ -23,13 +24,15 @@ _ADDRESSES = frozenset({b"location", b"content-location"})
 class TrustedProxies(ProxyHeadersMiddleware):
     """The outermost layer: it gives a request the address that its client used.
 
-    `trusted` are the addresses of the proxies whose headers count, as in FORWARDED_ALLOW_IPS; a peer at a unix socket
-    always counts. `prefix` is ROOT_PATH. Proxies may remove the prefix from the path of a request or leave it. It does
+    `trusted` are the addresses and networks of the proxies whose headers count; `*` is every address. A peer at a unix
+    socket always counts. `prefix` is ROOT_PATH. Proxies may remove the prefix from the path of a request or leave it. It does
     not count as a prefix if it begins like one of `own`, the first parts of the paths of the server itself.
     """
 
-    def __init__(self, app: ASGIApp, trusted: str = LOOPBACK, prefix: str = "", own: Collection[str] = ()) -> None:
-        super().__init__(app, trusted)  # type: ignore[arg-type]  # starlette describes the same functions
+    def __init__(
+        self, app: ASGIApp, trusted: Sequence[str] = LOOPBACK, prefix: str = "", own: Collection[str] = ()
+    ) -> None:
+        super().__init__(app, list(trusted))  # type: ignore[arg-type]  # starlette describes the same functions
         self._app = app
         self._prefix = prefix
         self._own = frozenset(own)

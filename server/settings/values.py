@@ -1,5 +1,6 @@
 """The types of the values in the table of settings, and their checks."""
 
+import ipaddress
 import re
 from enum import Enum
 from pathlib import Path
@@ -102,6 +103,19 @@ def check_hosts(value: str) -> str:
     return value
 
 
+def check_proxies(value: str) -> str:
+    if value.strip() == "*":
+        return value
+    for part in listed(value):
+        try:
+            network = ipaddress.ip_network(part, strict=False)
+        except ValueError:
+            raise ValueError(f"holds {part[:100]!r}, which is no address and no network") from None
+        if "/" in part and network.network_address != ipaddress.ip_interface(part).ip:
+            raise ValueError(f"holds {part[:100]!r}, which is an address in a network; the network is {network}")
+    return value
+
+
 def check_headers(value: str) -> str:
     for name in listed(value):
         if not re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", name, re.ASCII) or name == "*":
@@ -137,6 +151,7 @@ CacheUrl = Annotated[SecretStr, AfterValidator(check_cache_url)]
 Origins = Annotated[str, AfterValidator(check_origins)]
 HostNames = Annotated[str, AfterValidator(check_hosts)]
 RootPath = Annotated[str, AfterValidator(check_root_path)]
+Proxies = Annotated[str, AfterValidator(check_proxies)]
 HeaderNames = Annotated[str, AfterValidator(check_headers)]
 File = Annotated[Path, AfterValidator(Path.expanduser)]
 

@@ -31,9 +31,9 @@ def errors(
 
     Exit codes: 0 also if there are none; 1 the file cannot be written; 2 an option or a setting is wrong.
     """
-    from server.settings.reading import load
+    from server.settings.reading import load_part
 
-    settings = load()
+    settings = load_part("error_journal", "business_timezone", "gamehub_timezone")
     from rich.console import Console
 
     from server.cli import journal_table

@@ -106,7 +106,7 @@ def test_a_trusted_proxy_states_the_address(trusting: httpx.Client) -> None:
 
 def test_other_peers_state_nothing() -> None:
     headers = {"X-Forwarded-For": "192.0.2.1", "X-Forwarded-Host": "a.example", "X-Forwarded-Prefix": "/a"}
-    with serving(app(trusted="192.0.2.7, 198.51.100.0/24")) as origin:
+    with serving(app(trusted=("192.0.2.7", "198.51.100.0/24"))) as origin:
         found = httpx.get(f"{origin}/x", headers=headers, trust_env=False).json()
     assert found == {"root": origin, "path": "/x", "raw": "/x", "client": "127.0.0.1", "host": urlsplit(origin).netloc}
 
