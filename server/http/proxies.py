@@ -25,8 +25,8 @@ class TrustedProxies(ProxyHeadersMiddleware):
     """The outermost layer: it gives a request the address that its client used.
 
     `trusted` are the addresses and networks of the proxies whose headers count; `*` is every address. A peer at a unix
-    socket always counts. `prefix` is ROOT_PATH. Proxies may remove the prefix from the path of a request or leave it. It does
-    not count as a prefix if it begins like one of `own`, the first parts of the paths of the server itself.
+    socket always counts. `prefix` is ROOT_PATH. Proxies may remove the prefix from the path of a request or leave it.
+    A prefix that begins with one of `own`, the first parts of the paths of the server itself, is never removed here.
     """
 
     def __init__(
