@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from server.auth.linking import link_routes
 from server.auth.middleware import AuthMiddleware
-from server.auth.permissions import ADMIN
+from server.auth.permissions import ADMIN, OWN_PARTS
 from server.execution.limits import ORDINARY
 from server.execution.operation import Operation
 from server.execution.saved import check, document_of
@@ -30,6 +30,7 @@ from server.http.graphql import GraphQL
 from server.http.guards.hosts import Hosts, relative
 from server.http.guards.origins import Origins, cors
 from server.http.metrics import metrics_registry, metrics_route
+from server.http.proxies import TrustedProxies
 from server.http.readiness import Readiness
 from server.http.request_error import RequestError
 from server.http.writing import encode
@@ -204,6 +205,7 @@ def create_app(services: Services) -> Starlette:
         ],
         # A preflight request carries no credential, so CORS answers it before authentication.
         middleware=[
+            Middleware(TrustedProxies, trusted=http.proxies, prefix=http.root_path, own=OWN_PARTS),
             Middleware(
                 AccessLog, guards=(Hosts(http.hosts), Origins(http.origins)), counts=requests, slow=http.slow_seconds
             ),

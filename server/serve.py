@@ -92,7 +92,7 @@ def serve() -> None:
         ending = Ending(
             services.readiness.drain, services.subscriptions.drain, settings.drain_seconds, settings.stop_seconds
         )
-        config = configure(served, settings.patience, tls, settings.proxies, services.connections)
+        config = configure(served, settings.patience, tls, services.connections)
         if not run(config, bound, listening, ending, settings.patience):
             end("the server could not start; the log above says why", FAILED)
 

@@ -162,6 +162,8 @@ def build_server(live: LiveSettings, *, closed: bool) -> GraphServices:
             most_batched=settings.max_batched_operations,
             mcp=settings.mcp == "on",
             slow_seconds=settings.slow_seconds,
+            proxies=settings.proxies,
+            root_path=settings.root_path or "",
         ),
         shown_limits={name: float(getattr(settings, name.lower())) for name in SHOWN_LIMITS},
         schedule=Schedule.of(services.gateway, settings) if only is None else None,

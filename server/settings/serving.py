@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic_settings import BaseSettings
 
-from server.settings.values import KEY_HELP, MEBIBYTES, PEM, ZONE, File, TimeZone, setting
+from server.settings.values import KEY_HELP, MEBIBYTES, PEM, ZONE, File, RootPath, TimeZone, setting
 
 
 class ServingSettings(BaseSettings):
@@ -27,6 +27,13 @@ class ServingSettings(BaseSettings):
     host: str = setting("127.0.0.1", "Address to listen on; `0.0.0.0` is every network of this machine.", "an address")
     port: int = setting(
         8000, "Port to listen on; 0 takes a free one.", "a whole number from 0 to 65535", ge=0, le=65535
+    )
+    root_path: RootPath | None = setting(
+        None,
+        "Path below which a proxy publishes the server: `/graph`. Every address that the server writes has it. The "
+        "proxy may remove it from requests or leave it. Not set: that of `X-Forwarded-Prefix`, if a trusted proxy "
+        "sends it.",
+        "a path such as /graph, whose first part is no path of the server itself",
     )
     tls_cert_file: File | None = setting(
         None,
