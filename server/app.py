@@ -5,6 +5,7 @@ import inspect
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, TypeVar
 
 from starlette.applications import Starlette
@@ -139,12 +140,18 @@ def create_app(services: Services) -> Starlette:
     )
 
     @asynccontextmanager
+    async def once(app: Starlette) -> AsyncIterator[None]:
+        flight = sql.flight(app) if services.whole else nothing()
+        async with schedule.open() if schedule is not None else nothing(), flight:
+            yield
+
+    @asynccontextmanager
     async def live(app: Starlette) -> AsyncIterator[None]:
         # The authenticator writes its last counts through the connection of the services.
-        async with services.lifespan(), authenticator, schedule.open() if schedule is not None else nothing():
+        async with services.lifespan(), authenticator:
             try:
-                flight = sql.flight(app) if services.whole else nothing()
-                async with flight, services.subscriptions.open() if services.subscriptions else nothing():
+                together = services.siblings.open(registry, partial(once, app))
+                async with together, services.subscriptions.open() if services.subscriptions else nothing():
                     yield
             finally:
                 await assistants.aclose()
@@ -184,7 +191,7 @@ def create_app(services: Services) -> Starlette:
             *subscribing,
             Route("/healthz", healthz),
             readiness_route(services.readiness),
-            metrics_route(registry),
+            metrics_route(registry, services.siblings.exposition),
             *pages.of(reconcile_routes(schedule) if schedule is not None else []),
             *link_routes(authenticator),
             *answer_routes(tables),

@@ -23,7 +23,7 @@ from server.execution.saved import SavedQuery, fitting, saved_queries
 from server.execution.stored_answers import StoredAnswers
 from server.execution.trace import finish
 from server.gateway import Gateway
-from server.health import ServerHealth
+from server.health.health import ServerHealth
 from server.http.config import HttpConfig
 from server.http.connection_counts import ConnectionCounts
 from server.http.readiness import Readiness
@@ -36,6 +36,7 @@ from server.subscriptions.poller import LocalPoller
 from server.subscriptions.subscriptions import Subscriptions
 from server.tables.config import TablesConfig
 from server.usage import Usage, today_in
+from server.workers.siblings import NoSiblings, Siblings
 from upstream.reports.table import System
 from upstream.resilience.bucket import Bucket
 
@@ -64,8 +65,8 @@ class Services:
     limits that it shows, by the names of their settings. `connections` are counted by the server that listens.
     `schedule` compares the reports while the server runs. `subscriptions` serves subscriptions. `stored` are answers
     that are used again. `usage` counts which clients ask for which fields. `health` returns the health of the upstreams
-    and of the cache, `sandbox` whether their figures are made up. `whole` is False for a subgraph: it has no SQL. The
-    default authenticator accepts every request.
+    and of the cache, `sandbox` whether their figures are made up. `whole` is False for a subgraph: it has no SQL.
+    `siblings` are the other processes of the server. The default authenticator accepts every request.
     """
 
     executor: Executor
@@ -87,6 +88,7 @@ class Services:
     health: Callable[[], Awaitable[ServerHealth]] = healthy
     sandbox: Callable[[], bool] = bool
     whole: bool = True
+    siblings: Siblings = field(default_factory=NoSiblings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +126,7 @@ def build(
     )
 
 
-def build_server(live: LiveSettings, *, closed: bool) -> GraphServices:
+def build_server(live: LiveSettings, *, closed: bool, siblings: Siblings | None = None) -> GraphServices:
     """Construct everything that a server needs. `closed` says whether callers need a credential.
 
     Raises BrokenQuery for a wrong document in the documents folder.
@@ -168,6 +170,7 @@ def build_server(live: LiveSettings, *, closed: bool) -> GraphServices:
         shown_limits={name: float(getattr(settings, name.lower())) for name in SHOWN_LIMITS},
         schedule=Schedule.of(services.gateway, settings) if only is None else None,
         whole=only is None,
+        siblings=siblings or NoSiblings(),
         subscriptions=Subscriptions(
             services.executor,
             services.gateway.session,

@@ -24,7 +24,6 @@ import structlog
 import uvicorn
 
 from server import garbage, logs
-from server.execution.limits import ClientTimeouts
 from server.http.connection import ClientConnection
 from server.listening.listening_socket import BACKLOG, ListeningSocket
 
@@ -172,16 +171,9 @@ class GraphServer(uvicorn.Server):
         return bool(self.server_state.connections or self.server_state.tasks or late)
 
 
-def run(
-    config: uvicorn.Config,
-    bound: ListeningSocket,
-    listening: Callable[[], None],
-    ending: Ending,
-    patience: ClientTimeouts,
-) -> bool:
-    """Serve until SIGINT or SIGTERM, then let requests end. Return False if the application did not start."""
-    _allow_files(patience.connections + OTHER_FILES)
-    server = GraphServer(config, bound, listening, ending, patience.request_seconds)
+def run(server: GraphServer, connections: int) -> bool:
+    """Serve until a signal, then let requests end. Return False if the application did not start."""
+    _allow_files(connections + OTHER_FILES)
     server.run()
     return server.started
 
