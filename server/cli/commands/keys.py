@@ -21,7 +21,7 @@ def create(
         str, typer.Option(help="The groups it may see, 382,383 say, or `all`.", metavar="IDS", show_default=False)
     ],
     permissions: Annotated[
-        str, typer.Option(help="What it may do, separated by commas: explore, tables, admin.", metavar="WORDS")
+        str, typer.Option(help="What it may do, separated by commas: explore, tables, metrics, admin.", metavar="WORDS")
     ] = "explore",
     powers: Annotated[str | None, typer.Option(hidden=True)] = None,
     expires: Annotated[
@@ -43,7 +43,7 @@ def create(
     from resolvers.caller import Caller
     from server.auth.keys import KeyFile, KeyTrouble, Rates
     from server.auth.permissions import PERMISSIONS
-    from server.settings.reading import load
+    from server.settings.reading import load_part
 
     if powers is not None:
         typer.echo("gamehub-graph: --powers is the old name of --permissions; use the new one", err=True)
@@ -62,7 +62,7 @@ def create(
         end = datetime.now(UTC) + span(expires) if expires is not None else None
     except (ValueError, OverflowError) as error:
         stop(f"--expires {error}", WRONG_USE)
-    settings = load()
+    settings = load_part("keys_file")
     try:
         key, text = KeyFile(settings.keys_path).create(
             Caller(name, seen, frozenset(given)), Rates(rate_requests, rate_calls), end
@@ -83,9 +83,9 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="List them as JSO
     from rich.table import Table
 
     from server.auth.keys import KeyFile, KeyTrouble
-    from server.settings.reading import load
+    from server.settings.reading import load_part
 
-    settings = load()
+    settings = load_part("keys_file")
     try:
         found = KeyFile(settings.keys_path).listed()
     except KeyTrouble as trouble:
@@ -120,9 +120,9 @@ def revoke(which: Annotated[str, typer.Argument(metavar="NAME|ID", help="The key
     Exit codes: 0; 1 there is no such key, or the file of keys cannot be written; 2 a setting is wrong.
     """
     from server.auth.keys import KeyFile, KeyTrouble
-    from server.settings.reading import load
+    from server.settings.reading import load_part
 
-    settings = load()
+    settings = load_part("keys_file")
     try:
         key = KeyFile(settings.keys_path).revoke(which)
     except KeyTrouble as trouble:
