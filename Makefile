@@ -121,7 +121,8 @@ lock: ## write the lock files anew from pyproject.toml
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 		--extra tables --extra sql --extra s3 --extra dask --extra mcp --group dev pyproject.toml -o requirements.lock
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-		--constraint requirements.lock --extra tables --extra sql --group build pyproject.toml -o requirements-image.lock
+		--constraint requirements.lock --extra tables --extra sql --extra mcp --extra s3 --group build \
+		pyproject.toml -o requirements-image.lock
 	@cd $(PEERS) && $(CURDIR)/$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-header requirements.in -o requirements.lock
 
