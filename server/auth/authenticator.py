@@ -14,7 +14,8 @@ from resolvers.caller import EVERYONE, Caller
 from server.auth import links
 from server.auth.attempts import Attempts
 from server.auth.credentials import WrongCredential, credential
-from server.auth.keys import AS_SET, PREFIX, Keys, KeysUnreadable, Rates, looks_like_key
+from server.auth.key import AS_SET, PREFIX, KeysUnreadable, Rates, looks_like_key
+from server.auth.keys import Keys
 from server.auth.limiter import Limiter
 from server.auth.permissions import TABLES, Area, area
 from server.auth.standing import RateStatus

@@ -1,6 +1,7 @@
-"""`gamehub-graph keys`: create, list and revoke the API keys of callers."""
+"""`gamehub-graph keys`: create, list, revoke, back up and restore the API keys of callers."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -9,9 +10,9 @@ from server.auth.span import span
 from server.cli.terminal import FAILED, WRONG_USE, announce_json, stop
 
 if TYPE_CHECKING:
-    from server.auth.keys import Key
+    from server.auth.key import Key
 
-keys = typer.Typer(help="Create, list and revoke the keys that let callers in.", no_args_is_help=True)
+keys = typer.Typer(help="Create, list and revoke the keys that let callers in; back them up.", no_args_is_help=True)
 
 
 @keys.command()
@@ -41,7 +42,8 @@ def create(
     Exit codes: 0; 1 the file of keys cannot be written, or has that name; 2 an option or a setting is wrong.
     """
     from resolvers.caller import Caller
-    from server.auth.keys import KeyFile, KeyTrouble, Rates
+    from server.auth.key import KeyTrouble, Rates
+    from server.auth.key_file import KeyFile
     from server.auth.permissions import PERMISSIONS
     from server.settings.reading import load
 
@@ -82,7 +84,8 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="List them as JSO
     from rich.console import Console
     from rich.table import Table
 
-    from server.auth.keys import KeyFile, KeyTrouble
+    from server.auth.key import KeyTrouble
+    from server.auth.key_file import KeyFile
     from server.settings.reading import load
 
     settings = load()
@@ -119,7 +122,8 @@ def revoke(which: Annotated[str, typer.Argument(metavar="NAME|ID", help="The key
 
     Exit codes: 0; 1 there is no such key, or the file of keys cannot be written; 2 a setting is wrong.
     """
-    from server.auth.keys import KeyFile, KeyTrouble
+    from server.auth.key import KeyTrouble
+    from server.auth.key_file import KeyFile
     from server.settings.reading import load
 
     settings = load()
@@ -128,6 +132,47 @@ def revoke(which: Annotated[str, typer.Argument(metavar="NAME|ID", help="The key
     except KeyTrouble as trouble:
         stop(str(trouble), FAILED)
     typer.echo(f"revoked: {key.id} of {key.caller.name}")
+
+
+@keys.command()
+def backup(file: Annotated[Path, typer.Argument(help="The file to write. A file of this name is replaced.")]) -> None:
+    """Write all keys, by their hashes, into one file, while servers run. `keys restore` reads it.
+
+    Exit codes: 0; 1 the keys cannot be read, or the file cannot be written; 2 a setting is wrong.
+    """
+    from server.auth.key import KeyTrouble
+    from server.auth.key_file import KeyFile, write
+    from server.settings.reading import load
+
+    settings = load()
+    try:
+        found = KeyFile(settings.keys_path).listed()
+        write(file, found)
+    except KeyTrouble as trouble:
+        stop(str(trouble), FAILED)
+    typer.echo(f"{len(found)} keys written to {file}")
+
+
+@keys.command()
+def restore(file: Annotated[Path, typer.Argument(help="A file of `keys backup`, or another KEYS_FILE.")]) -> None:
+    """Add the keys and the revocations of a file. A key that was revoked since stays revoked.
+
+    Exit codes: 0; 1 the file cannot be read, two valid keys have one name, or the keys cannot be written; 2 a setting is
+    wrong.
+    """
+    from server.auth.key import KeyTrouble
+    from server.auth.key_file import KeyFile
+    from server.settings.reading import load
+
+    if not file.exists():
+        stop(f"{file} does not exist", FAILED)
+    settings = load()
+    try:
+        found = KeyFile(file).listed()
+        changed = KeyFile(settings.keys_path).join(found)
+    except KeyTrouble as trouble:
+        stop(str(trouble), FAILED)
+    typer.echo(f"{len(found)} keys read from {file}; {len(changed)} of them are new or newly revoked")
 
 
 def _state(key: "Key", now: datetime) -> str:

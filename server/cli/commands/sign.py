@@ -29,7 +29,8 @@ def sign(
     Exit codes: 0; 1 there is no such key, or no SIGNING_SECRET; 2 there is no such table, or an option or a setting is
     wrong.
     """
-    from server.auth.keys import KeyFile, KeyTrouble
+    from server.auth.key import KeyTrouble
+    from server.auth.key_file import KeyFile
     from server.auth.links import InvalidLink, link
     from server.auth.links import address as read
     from server.auth.permissions import TABLES
