@@ -157,8 +157,7 @@ def backup(file: Annotated[Path, typer.Argument(help="The file to write. A file 
 def restore(file: Annotated[Path, typer.Argument(help="A file of `keys backup`, or another KEYS_FILE.")]) -> None:
     """Add the keys and the revocations of a file. A key that was revoked since stays revoked.
 
-    Exit codes: 0; 1 the file cannot be read, two valid keys have one name, or the keys cannot be written; 2 a setting is
-    wrong.
+    Exit codes: 0; 1 a file cannot be read or written, or two valid keys have one name; 2 a setting is wrong.
     """
     from server.auth.key import KeyTrouble
     from server.auth.key_file import KeyFile

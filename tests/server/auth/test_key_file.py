@@ -31,7 +31,7 @@ def folder() -> Iterator[Path]:
 
 
 def as_reader(work: Callable[[], Any]) -> Any:
-    """What a function returns for a user who owns none of the files: the superuser may write them all."""
+    """Return what a function returns for a user who owns none of the files: the superuser may write them all."""
     if os.geteuid() != 0:
         return work()
     reading, writing = os.pipe()
