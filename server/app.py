@@ -135,7 +135,8 @@ def create_app(services: Services) -> Starlette:
 
     @asynccontextmanager
     async def live(app: Starlette) -> AsyncIterator[None]:
-        async with authenticator, services.lifespan(), schedule.open() if schedule is not None else nothing():
+        # The authenticator writes its last counts through the connection of the services.
+        async with services.lifespan(), authenticator, schedule.open() if schedule is not None else nothing():
             try:
                 flight = sql.flight(app) if services.whole else nothing()
                 async with flight, services.subscriptions.open() if services.subscriptions else nothing():
@@ -144,8 +145,6 @@ def create_app(services: Services) -> Starlette:
                 await assistants.aclose()
                 await sql.aclose()
                 await tables.aclose()
-                if services.registered is not None:
-                    await services.registered.aclose()
 
     count = services.usage.count if services.usage is not None else uncounted
     subscriptions = services.subscriptions

@@ -108,6 +108,7 @@ class Gateway:
         self._coherence: Coherence | None = None
         self._currencies = Currencies()
         self._sums = KeptSums(self.would_read)
+        self.redis = settings.redis_connection()
         # They save something in the file of the journal, every ten seconds and at the end.
         self.savers: list[Callable[[Journal], Awaitable[None]]] = []
 
@@ -133,6 +134,8 @@ class Gateway:
             for save in self.savers:
                 await save(journal)
             await asyncio.to_thread(journal.close)
+            if self.redis is not None:
+                await self.redis.aclose()
 
     async def _maintain(self, journal: Journal) -> None:
         """Carry out `gamehub-graph cache --forget`, and publish the figures for `--stats`.
@@ -148,6 +151,8 @@ class Gateway:
                 with suppress(ConnectionError, ValueError):
                     await forget(self.cache, request)
             journal.note(STATS, describe(await self.cache.stats()))
+            if self.redis is not None:
+                await self.redis.look()
             for save in self.savers if turn % SAVING_TURNS == 0 else ():
                 await save(journal)
 
@@ -155,7 +160,7 @@ class Gateway:
         settings = self._settings
         return DayCache(
             upstream,
-            open_store(settings.cache_address, limit=settings.cache_mebibytes << 20),
+            open_store(settings.cache_address, redis=self.redis, limit=settings.cache_mebibytes << 20),
             self._zone,
             day_zone=ZoneInfo(settings.gamehub_timezone),
             origin=self._origin,
@@ -384,7 +389,8 @@ class Gateway:
 
     def _notes(self) -> list[str]:
         missing = [note for system, note in self.missing.items() if system not in self._others]
-        return [*missing, *(self._upstream.notes() if self._upstream is not None else ())]
+        redis = self.redis.notes() if self.redis is not None else []
+        return [*missing, *redis, *(self._upstream.notes() if self._upstream is not None else ())]
 
     async def _probe(self, title: str) -> str | None:
         # Built for each probe, because the call names the last minute.

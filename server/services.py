@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from resolvers.prediction.predict import foresee
 from resolvers.session import Session
@@ -34,9 +34,11 @@ from server.subscriptions.poller import LocalPoller
 from server.subscriptions.subscriptions import Subscriptions
 from server.tables.config import TablesConfig
 from server.usage import Usage, today_in
-from upstream.caching.cache import open_store
 from upstream.reports.table import System
 from upstream.resilience.bucket import Bucket
+
+if TYPE_CHECKING:
+    from upstream.redis.connection import RedisConnection
 
 Lifespan = Callable[[], AbstractAsyncContextManager[None]]
 
@@ -137,11 +139,13 @@ def build_server(live: LiveSettings, *, closed: bool) -> GraphServices:
     readiness = services.gateway.readiness()
     return replace(
         services,
-        authenticator=Authenticator.of(live, closed),
+        authenticator=Authenticator.of(live, closed, services.gateway.redis),
         readiness=readiness,
         health=partial(services.gateway.health, readiness),
         sandbox=lambda: services.gateway.sandbox,
-        registered=RegisteredDocuments(known, only=settings.documents == "saved", learned=_learned(settings)),
+        registered=RegisteredDocuments(
+            known, only=settings.documents == "saved", learned=_learned(settings, services.gateway.redis)
+        ),
         http=HttpConfig(
             settings.origins,
             settings.origin_headers,
@@ -173,9 +177,13 @@ def build_server(live: LiveSettings, *, closed: bool) -> GraphServices:
     )
 
 
-def _learned(settings: Settings) -> LearnedDocuments | None:
+def _learned(settings: Settings, redis: "RedisConnection | None") -> LearnedDocuments | None:
     """Return the documents that the server learns from its clients; None if it learns none."""
     if settings.documents == "saved" or not settings.learned_documents_mebibytes:
         return None
-    store = open_store(settings.cache_address, namespace="gamehub-graph:documents") if settings.cache_in_redis else None
+    store = None
+    if redis is not None:
+        from upstream.caching.store_redis import RedisStore  # as in `open_store`
+
+        store = RedisStore(redis, "gamehub-graph:documents")
     return LearnedDocuments(settings.learned_documents_mebibytes << 20, store)

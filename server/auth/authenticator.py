@@ -26,6 +26,7 @@ from server.settings.settings import Settings
 
 if TYPE_CHECKING:  # imported at run time only where it is needed: see _tokens
     from server.auth.tokens import TokenVerifier
+    from upstream.redis.connection import RedisConnection
 
 ANONYMOUS = Caller("nobody", frozenset())
 _FREE = RateStatus(())  # without limits
@@ -78,8 +79,8 @@ class Authenticator:
         self._attempts = attempts or Attempts()
 
     @classmethod
-    def of(cls, live: LiveSettings, required: bool) -> Self:
-        """Return the authenticator that the settings describe."""
+    def of(cls, live: LiveSettings, required: bool, redis: "RedisConnection | None" = None) -> Self:
+        """Return the authenticator that the settings describe. With a Redis, servers count their callers together."""
         settings = live.first
         return cls(
             required=required,
@@ -88,7 +89,7 @@ class Authenticator:
             signing_secret=live.signing_secret,
             limiter=Limiter(
                 Rates(settings.rate_requests, settings.rate_calls),
-                settings.cache_address if settings.rate_store == "redis" else None,
+                redis,
             ),
         )
 
@@ -99,7 +100,7 @@ class Authenticator:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close the limiter and the file of keys."""
+        """Write the remaining counts, and close the file of keys."""
         await self.limiter.aclose()
         if self._keys is not None:
             self._keys.close()

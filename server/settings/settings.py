@@ -5,7 +5,7 @@ are made from this table. `server.settings.reading` reads the values.
 """
 
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic_settings import SettingsConfigDict
@@ -20,6 +20,9 @@ from server.settings.values import File, listed, setting
 from server.sql.config import FlightConfig, SqlConfig
 from upstream.transport.proxy import Proxy
 from upstream.transport.secure import Secure
+
+if TYPE_CHECKING:
+    from upstream.redis.connection import RedisConnection
 
 
 class Settings(RequestSettings, CallerSettings, ServingSettings, StorageSettings, UpstreamSettings):
@@ -53,15 +56,24 @@ class Settings(RequestSettings, CallerSettings, ServingSettings, StorageSettings
             return None
         return tuple(name for host in (*listed(self.allowed_hosts), self.host) if (name := name_of(host)))
 
-    def secure(self, name: Literal["gamehub", "gamelog", "jwks"]) -> Secure:
+    def secure(self, name: Literal["gamehub", "gamelog", "jwks", "cache"]) -> Secure:
         """Return how connections to a system, or to the key set, are secured. Raises ValueError for a wrong proxy."""
         return Secure(
             ca_file=getattr(self, f"{name}_ca_file"),
             cert_file=getattr(self, f"{name}_client_cert_file"),
             key_file=getattr(self, f"{name}_client_key_file"),
             minimum=getattr(self, f"{name}_tls_minimum"),
-            proxy=proxy_of(self) if getattr(self, f"{name}_proxy") == "environment" else None,
+            proxy=proxy_of(self) if getattr(self, f"{name}_proxy", "off") == "environment" else None,
         )
+
+    def redis_connection(self) -> "RedisConnection | None":
+        """Return a connection to the Redis of `CACHE_URL`, which the caller closes; None if the cache is none."""
+        if not self.cache_in_redis:
+            return None
+        # Imported only here, because the library takes as long to import as the rest of a start.
+        from upstream.redis.connection import RedisConnection
+
+        return RedisConnection(self.cache_address, self.secure("cache"))
 
     @property
     def sql(self) -> SqlConfig:

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Coroutine, Hashable, Iterable, Mapping, Sequence
 from functools import partial
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 from zoneinfo import ZoneInfo
 
 import structlog
@@ -37,6 +37,9 @@ from upstream.reports.order import Claim, RowOrder, Share
 from upstream.reports.request import checked
 from upstream.resilience.single_flight import SingleFlight, SingleFlights
 from upstream.values import days
+
+if TYPE_CHECKING:  # the library of Redis takes long to import, and most processes need none
+    from upstream.redis.connection import RedisConnection
 
 __all__ = ["CacheStats", "CachedShare", "DayCache", "DaySource", "open_store"]
 
@@ -275,11 +278,9 @@ class DayCache:
         )
 
     async def aclose(self) -> None:
-        """Let running work end, each call within the upstream's own deadline; then close the store."""
+        """Let running work end, each call within the upstream's own deadline."""
         await self._answers.ended()
         await self._reader.flights.ended()
-        if self._cached is not None:
-            await self._cached.store.aclose()
 
     # Changes of closed days
 
@@ -544,19 +545,18 @@ class DayCache:
         raise error
 
 
-def open_store(url: str, *, namespace: str = "gamehub-graph", limit: int = 256 << 20) -> Store | None:
-    """Return the store that CACHE_URL names: `memory://` (of `limit` bytes), `redis://host:port/db`, or `off`: none.
+def open_store(url: str, *, redis: "RedisConnection | None" = None, limit: int = 256 << 20) -> Store | None:
+    """Return the store that CACHE_URL names: `memory://` (of `limit` bytes), a Redis, or `off`: none.
 
-    Raise ValueError for anything else.
+    `redis` is the connection to the Redis. Raise ValueError for anything else.
     """
-    if url == "off":
-        return None
-    scheme = url.partition("://")[0] if "://" in url else ""
-    if scheme == "memory":
-        return MemoryStore(limit)
-    if scheme in ("redis", "rediss", "unix"):
+    if redis is not None:
         # Imported only here, because the library takes as long to import as the rest of a start.
         from upstream.caching.store_redis import RedisStore
 
-        return RedisStore(url, namespace)
-    raise ValueError("the cache is memory://, redis://host:port/db or off")
+        return RedisStore(redis)
+    if url == "off":
+        return None
+    if url == "memory://":
+        return MemoryStore(limit)
+    raise ValueError("the cache is memory://, a Redis with its connection, or off")
