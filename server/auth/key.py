@@ -117,10 +117,10 @@ def found(keys: Iterable[Key], which: str) -> Key:
     raise KeyTrouble(f"there is no key {which[:64]!r}, or it is revoked; `keys list` shows them")
 
 
-def merged(known: Iterable[Key], others: Iterable[Key]) -> list[Key]:
+def merged(known: Iterable[Key], others: Iterable[Key], *, unique: bool = True) -> list[Key]:
     """Return the keys that are new or newly revoked after `others` join the `known` ones. A revocation always counts.
 
-    Raises KeyTrouble if two valid keys would have one name.
+    If names must be `unique`, raises KeyTrouble if two valid keys would have one.
     """
     keys = {key.id: key for key in known}
     changed = {}
@@ -130,7 +130,7 @@ def merged(known: Iterable[Key], others: Iterable[Key]) -> list[Key]:
             keys[other.id] = changed[other.id] = other
     names: dict[str, str] = {}
     for key in keys.values():
-        if key.revoked is None and names.setdefault(key.caller.name, key.id) != key.id:
+        if unique and key.revoked is None and names.setdefault(key.caller.name, key.id) != key.id:
             raise KeyTrouble(
                 f"two keys are named {key.caller.name}: {names[key.caller.name]} and {key.id}; revoke one of them first"
             )

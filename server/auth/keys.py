@@ -1,4 +1,4 @@
-"""The current API keys of a server: those of a file (see `key_file`), which it follows."""
+"""The current API keys of a server. It follows a file here; `shared_keys` follows a Redis."""
 
 import sqlite3
 import threading
@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable
 from hashlib import sha256
 from pathlib import Path
+from typing import Protocol
 
 import structlog
 
@@ -20,8 +21,59 @@ LOOK_SECONDS = 0.25
 log = structlog.get_logger(__name__)
 
 
+class KnownKeys:
+    """Some keys, by their ids and by their hashes."""
+
+    def __init__(self, keys: Iterable[Key] = ()) -> None:
+        self.by_id = {key.id: key for key in keys}
+        self.by_digest = {key.digest: key for key in self.by_id.values()}
+
+    @property
+    def all(self) -> Iterable[Key]:
+        """Return all keys, also those that are not valid."""
+        return self.by_id.values()
+
+    def of_id(self, id: str) -> Key | None:
+        """Return the valid key of an id; None if there is none."""
+        key = self.by_id.get(id)
+        return key if key is not None and key.lives() else None
+
+    def of_digest(self, digest: bytes) -> Key | None:
+        """Return the valid key of a hash; None if there is none."""
+        key = self.by_digest.get(digest)
+        return key if key is not None and key.lives() else None
+
+
+class CurrentKeys(Protocol):
+    """The current keys of a server, from a file or from a Redis. Lookups raise KeysUnreadable."""
+
+    def key(self, text: str) -> Key | None:
+        """Return the valid key of a text; None if there is none."""
+        ...
+
+    def by_id(self, id: str) -> Key | None:
+        """Return the valid key of an id; None if there is none."""
+        ...
+
+    async def find(self, text: str) -> Key | None:
+        """Return the valid key of a text, also if it was created a moment ago."""
+        ...
+
+    async def find_id(self, id: str) -> Key | None:
+        """Return the valid key of an id, also if it was created a moment ago."""
+        ...
+
+    async def follow(self) -> None:
+        """Begin to follow the keys."""
+        ...
+
+    async def aclose(self) -> None:
+        """Stop to follow the keys."""
+        ...
+
+
 class Keys:
-    """The current keys. The file is looked at four times per second, and for every key that is not known.
+    """The current keys of a file. The file is looked at four times per second, and for every key that is not known.
 
     A missing file contains no key. An unreadable file is logged, and its last content stays valid for a short time.
     After that every lookup raises KeysUnreadable.
@@ -32,8 +84,7 @@ class Keys:
         self._stale_seconds = stale_seconds
         self._look_seconds = look_seconds
         self._look_at = 0.0  # the time of the next look
-        self._keys: dict[str, Key] = {}
-        self._by_digest: dict[bytes, Key] = {}
+        self._known = KnownKeys()
         self._read_at: float | None = None  # the last time at which the file was readable
         self._complained = False
         self._lock = threading.Lock()
@@ -45,19 +96,28 @@ class Keys:
         """
         digest = sha256(text.encode()).digest()
         self._look()
-        key = self._by_digest.get(digest)
-        if key is None and looks_like_key(text):
+        if digest not in self._known.by_digest and looks_like_key(text):
             self._look(at_once=True)
-            key = self._by_digest.get(digest)
-        return key if key is not None and key.lives() else None
+        return self._known.of_digest(digest)
 
     def by_id(self, id: str) -> Key | None:
         """Return the valid key of an id; None if there is none. Raises KeysUnreadable."""
         self._look()
-        if id not in self._keys:
+        if id not in self._known.by_id:
             self._look(at_once=True)
-        key = self._keys.get(id)
-        return key if key is not None and key.lives() else None
+        return self._known.of_id(id)
+
+    async def find(self, text: str) -> Key | None:
+        return self.key(text)
+
+    async def find_id(self, id: str) -> Key | None:
+        return self.by_id(id)
+
+    async def follow(self) -> None:
+        return None  # a lookup looks at the file
+
+    async def aclose(self) -> None:
+        self.close()
 
     def close(self) -> None:
         """Close the file."""
@@ -78,15 +138,14 @@ class Keys:
                     log.error("the file of API keys cannot be read", file=str(self._file.path), why=str(error))
                     self._complained = True
                 if self._read_at is None or time.monotonic() - self._read_at > self._stale_seconds:
-                    self._set(())
-                    raise KeysUnreadable from None
+                    self._known = KnownKeys()
+                    raise KeysUnreadable(
+                        "The file of API keys cannot be read, so no key lets anybody in: make room on its disk "
+                        "(KEYS_FILE) if it is full. The log says why."
+                    ) from None
             else:
                 if changed is not None:
-                    self._set(changed)
+                    self._known = KnownKeys(changed)
                 self._complained = False
                 self._read_at = time.monotonic()
                 self._look_at = self._read_at + self._look_seconds
-
-    def _set(self, keys: Iterable[Key]) -> None:
-        self._keys = {key.id: key for key in keys}
-        self._by_digest = {key.digest: key for key in self._keys.values()}

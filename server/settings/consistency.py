@@ -75,6 +75,10 @@ def _goes_plain(url: str | None) -> bool:
 def _caller_lines(settings: Settings) -> list[str]:
     """Describe what is wrong with the settings of callers."""
     lines = _file_lines(settings, "signing_secret")
+    if settings.keys_store == "redis" and settings.cache_url_file is None and not settings.cache_in_redis:
+        lines.append(
+            "CACHE_URL is no Redis, though KEYS_STORE=redis has the API keys there: set it to redis://host:port/db"
+        )
     secret = settings.signing_secret
     if not lines and settings.signing_secret_file is not None:
         secret = SecretStr(read_token(settings.signing_secret_file))

@@ -43,7 +43,7 @@ def create(
     """
     from resolvers.caller import Caller
     from server.auth.key import KeyTrouble, Rates
-    from server.auth.key_file import KeyFile
+    from server.auth.key_store import store_of
     from server.auth.permissions import PERMISSIONS
     from server.settings.reading import load
 
@@ -66,7 +66,7 @@ def create(
         stop(f"--expires {error}", WRONG_USE)
     settings = load()
     try:
-        key, text = KeyFile(settings.keys_path).create(
+        key, text = store_of(settings).create(
             Caller(name, seen, frozenset(given)), Rates(rate_requests, rate_calls), end
         )
     except KeyTrouble as trouble:
@@ -85,12 +85,12 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="List them as JSO
     from rich.table import Table
 
     from server.auth.key import KeyTrouble
-    from server.auth.key_file import KeyFile
+    from server.auth.key_store import store_of
     from server.settings.reading import load
 
     settings = load()
     try:
-        found = KeyFile(settings.keys_path).listed()
+        found = store_of(settings).listed()
     except KeyTrouble as trouble:
         stop(str(trouble), FAILED)
     now = datetime.now(UTC)
@@ -123,12 +123,12 @@ def revoke(which: Annotated[str, typer.Argument(metavar="NAME|ID", help="The key
     Exit codes: 0; 1 there is no such key, or the file of keys cannot be written; 2 a setting is wrong.
     """
     from server.auth.key import KeyTrouble
-    from server.auth.key_file import KeyFile
+    from server.auth.key_store import store_of
     from server.settings.reading import load
 
     settings = load()
     try:
-        key = KeyFile(settings.keys_path).revoke(which)
+        key = store_of(settings).revoke(which)
     except KeyTrouble as trouble:
         stop(str(trouble), FAILED)
     typer.echo(f"revoked: {key.id} of {key.caller.name}")
@@ -141,12 +141,13 @@ def backup(file: Annotated[Path, typer.Argument(help="The file to write. A file 
     Exit codes: 0; 1 the keys cannot be read, or the file cannot be written; 2 a setting is wrong.
     """
     from server.auth.key import KeyTrouble
-    from server.auth.key_file import KeyFile, write
+    from server.auth.key_file import write
+    from server.auth.key_store import store_of
     from server.settings.reading import load
 
     settings = load()
     try:
-        found = KeyFile(settings.keys_path).listed()
+        found = store_of(settings).listed()
         write(file, found)
     except KeyTrouble as trouble:
         stop(str(trouble), FAILED)
@@ -161,6 +162,7 @@ def restore(file: Annotated[Path, typer.Argument(help="A file of `keys backup`, 
     """
     from server.auth.key import KeyTrouble
     from server.auth.key_file import KeyFile
+    from server.auth.key_store import store_of
     from server.settings.reading import load
 
     if not file.exists():
@@ -168,7 +170,7 @@ def restore(file: Annotated[Path, typer.Argument(help="A file of `keys backup`, 
     settings = load()
     try:
         found = KeyFile(file).listed()
-        changed = KeyFile(settings.keys_path).join(found)
+        changed = store_of(settings).join(found)
     except KeyTrouble as trouble:
         stop(str(trouble), FAILED)
     typer.echo(f"{len(found)} keys read from {file}; {len(changed)} of them are new or newly revoked")

@@ -30,7 +30,7 @@ def sign(
     wrong.
     """
     from server.auth.key import KeyTrouble
-    from server.auth.key_file import KeyFile
+    from server.auth.key_store import store_of
     from server.auth.links import InvalidLink, link
     from server.auth.links import address as read
     from server.auth.permissions import TABLES
@@ -48,7 +48,7 @@ def sign(
         stop(f"--expires {error}", WRONG_USE)
     now = datetime.now(UTC)
     try:
-        live = [one for one in KeyFile(settings.keys_path).listed() if one.lives(now)]
+        live = [one for one in store_of(settings).listed() if one.lives(now)]
     except KeyTrouble as trouble:
         stop(str(trouble), FAILED)
     found = next((one for one in live if key in (one.id, one.caller.name)), None)
