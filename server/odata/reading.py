@@ -25,11 +25,12 @@ from server.odata.apply import Apply, ResultRows, joined
 from server.odata.edm import key_of, kinds_of
 from server.odata.filter import Filter
 from server.odata.options import bad
-from server.tables.answers import TableAnswers, TableRequest
+from server.tables.answers import TRIES, TableAnswers, TableRequest, crowded
 from server.tables.arrow import texts
 from server.tables.formats import ROWS_FORMAT
 from server.tables.reading import ReadCost
-from server.tables.spool import ReadFile, Snapshot
+from server.tables.spool.snapshot import Snapshot
+from server.tables.spool.spool import ReadFile
 from server.tables.table import Table
 from server.tables.window import cut
 from upstream.values.days import Piece
@@ -258,21 +259,22 @@ class _PageReading:
         ahead: asyncio.Task[Snapshot] | None = None
         try:
             for place in range(begin, len(days)):
-                current = ahead or asyncio.create_task(self._snapshot(days[place]))
-                ahead = current
-                snapshot = await current
-                if not snapshot.path.exists():  # it was removed to make room while the day before was read
-                    current = ahead = asyncio.create_task(self._snapshot(days[place]))
+                for _ in range(TRIES):
+                    current = ahead = ahead or asyncio.create_task(self._snapshot(days[place]))
                     snapshot = await current
-                ahead = None
-                self._note(days[place], snapshot)
-                if place > begin and place + 1 < len(days):  # one day is often enough
-                    ahead = asyncio.create_task(self._snapshot(days[place + 1]))
-                snapshot.readers += 1
+                    ahead = None
+                    with suppress(FileNotFoundError):  # it was removed to make room while the day before was read
+                        snapshot.hold()
+                        break
+                else:
+                    raise crowded()
                 try:
+                    self._note(days[place], snapshot)
+                    if place > begin and place + 1 < len(days):  # one day is often enough
+                        ahead = asyncio.create_task(self._snapshot(days[place + 1]))
                     yield place, snapshot
                 finally:
-                    snapshot.readers -= 1
+                    snapshot.release()
         finally:
             if ahead is not None:
                 ahead.cancel()

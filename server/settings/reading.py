@@ -1,7 +1,7 @@
 """Read the settings from the environment and from `.env`."""
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -36,10 +36,12 @@ def load(env_file: Path = ENV_FILE) -> Settings:
     return settings
 
 
-def load_part(*names: str, env_file: Path = ENV_FILE) -> Settings:
+def load_part(
+    *names: str, env_file: Path = ENV_FILE, check: Callable[[Settings], list[str]] = lambda settings: []
+) -> Settings:
     """Return settings of which only these are read. The others have their defaults, so their faults do not matter.
 
-    Raises WrongSettings.
+    `check` describes contradictions between them. Raises WrongSettings.
     """
     fields: dict[str, Any] = {
         name: (Settings.model_fields[name].annotation, Settings.model_fields[name]) for name in names
@@ -47,9 +49,11 @@ def load_part(*names: str, env_file: Path = ENV_FILE) -> Settings:
     part = create_model("SomeSettings", __base__=_PartOfSettings, **fields)
     lines = look_for_misspelt(env_file, [name.upper() for name in names]).wrong
     read = _read(part, env_file, lines)
+    settings = Settings.model_construct(read.model_fields_set, **dict(read))
+    lines += check(settings) if not lines else []
     if lines:
         raise WrongSettings(lines)
-    return Settings.model_construct(read.model_fields_set, **dict(read))
+    return settings
 
 
 class _PartOfSettings(BaseSettings):
