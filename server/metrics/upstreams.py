@@ -11,6 +11,7 @@ from upstream.caching.cache import DayCache
 from upstream.caching.store import MemoryStore
 from upstream.call_counts import ReportCalls
 from upstream.durations import Durations
+from upstream.journal import Journal
 from upstream.reports.table import REPORTS
 
 # The systems by the codes of their reports.
@@ -46,7 +47,7 @@ Stats = Callable[[], Mapping[str, Mapping[str, Any]]]
 
 
 class UpstreamFigures(Collector):
-    """The collector: the state of each system (`stats`), the calls by report, the days cache, and Redis."""
+    """The collector: the state of each system (`stats`), the calls by report, the days cache, Redis, and the journal."""
 
     def __init__(
         self,
@@ -54,11 +55,13 @@ class UpstreamFigures(Collector):
         calls: Callable[[], Mapping[str, ReportCalls]],
         cache: Callable[[], DayCache | None],
         redis: Callable[[], RedisCounts | None],
+        journal: Callable[[], Journal | None],
     ) -> None:
         self._stats = stats
         self._calls = calls
         self._cache = cache
         self._redis = redis
+        self._journal = journal
 
     def collect(self) -> Iterable[Metric]:
         """Return the current figures."""
@@ -69,6 +72,17 @@ class UpstreamFigures(Collector):
         if cache is not None:
             yield from _answers(cache)
             yield from _store(cache)
+        journal = self._journal()
+        if journal is not None:
+            yield counter(
+                "journal_entries", "Failed upstream calls for `gamehub-graph errors`.", [], {(): journal.recorded}
+            )
+            yield counter(
+                "journal_lost",
+                "Entries and notes of the error journal that could not be written: its disk may be full.",
+                [],
+                {(): journal.dropped},
+            )
         redis = self._redis()
         if redis is not None:
             yield from _redis(redis)
