@@ -47,7 +47,7 @@ Stats = Callable[[], Mapping[str, Mapping[str, Any]]]
 
 
 class UpstreamFigures(Collector):
-    """The collector: the state of each system (`stats`), the calls by report, the days cache, Redis, and the journal."""
+    """The collector: the state of each system (`stats`), the calls by report, the days cache, Redis, the journal."""
 
     def __init__(
         self,
@@ -155,7 +155,7 @@ def _answers(cache: DayCache) -> Iterable[Metric]:
         dict(cache.outcomes),
     )
     yield counter(
-        "cache_days",
+        "cache_day_events",
         "Days by what happened to them in the cache: `hits` were fresh, `misses` were fetched, `joined` were being "
         "fetched for another answer, `stale` were served although out of date, `renewed` were trusted again after a "
         "check, `changed` had other rows when they were read again.",
@@ -169,7 +169,9 @@ def _store(cache: DayCache) -> Iterable[Metric]:
     if isinstance(store, MemoryStore):
         found = store.now()
         yield gauge("cache_entries", "Days in the cache in the memory of this process.", [], {(): found.entries})
-        yield gauge("cache_bytes", "Bytes of these days.", [], {(): found.bytes})
+        yield gauge(
+            "cache_bytes", "Bytes of the days in the cache in the memory of this process.", [], {(): found.bytes}
+        )
         yield gauge("cache_limit_bytes", "Bytes that they may have (CACHE_MEBIBYTES).", [], {(): found.limit or 0})
         yield counter("cache_evictions", "Days that were dropped for lack of space.", [], {(): found.evictions})
 
