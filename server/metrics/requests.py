@@ -48,7 +48,7 @@ def interface_of(path: str) -> str:
     return PAGES
 
 
-_BEGUN = (("200", OK), ("500", FAILED))
+_BEGUN = (("200", OK), ("200", FAILED), ("500", FAILED), ("503", FAILED))
 
 
 class InterfaceCounts:

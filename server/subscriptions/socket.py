@@ -29,6 +29,7 @@ from server.http.request_error import Errors, RequestError, error
 from server.http.request_headers import RequestHeaders
 from server.http.writing import encode
 from server.logs import note_caller
+from server.request_facts import facts_of
 from server.subscriptions.ending import SubscriptionEnded, credential_over, draining
 from server.subscriptions.subscriptions import Subscribing, Subscriptions
 from server.usage import CLIENT, VERSION, Count, uncounted
@@ -302,6 +303,8 @@ class SocketConnection:
         if not outcome.ran:
             await self._fail(id, outcome.errors)
             return
+        if outcome.errors:
+            facts_of(self._scope).note_errors(outcome.errors)
         await self._next(id, encode(outcome.answer()))
         await self._write({"id": id, "type": "complete"})
 
@@ -309,6 +312,7 @@ class SocketConnection:
         await self._text(b'{"id":' + orjson.dumps(id) + b',"type":"next","payload":' + body + b"}")
 
     async def _fail(self, id: str, errors: Errors) -> None:
+        facts_of(self._scope).note_errors(errors)
         await self._write({"id": id, "type": "error", "payload": errors})
 
     async def _write(self, message: Mapping[str, Any]) -> None:
