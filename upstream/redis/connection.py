@@ -18,7 +18,7 @@ from redis.asyncio.connection import Connection, SSLConnection
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import SentinelManagedConnection
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import AskError, ClusterError, RedisError, ResponseError, TryAgainError
 
 from upstream.durations import Durations
 from upstream.redis.address import RedisAddress, RedisKind, parse
@@ -129,7 +129,7 @@ class RedisConnection:
                 answers: list[Any] = await pipeline.execute(raise_on_error=False)
             # In a Cluster a server may be gone, and the others answer.
             for answer in answers:
-                if isinstance(answer, _FAILURES) and not isinstance(answer, ResponseError):
+                if isinstance(answer, _FAILURES) and not _is_refusal(answer):
                     raise answer
             return answers
 
@@ -157,14 +157,15 @@ class RedisConnection:
         for each in (self.client, *self._others):
             with contextlib.suppress(*_FAILURES):
                 await each.aclose()
+        await asyncio.sleep(0)  # a transport ends in the next turn of the event loop
 
     async def _carry_out(self, send: Callable[[Any], Awaitable[_T]], limit: float | None) -> _T:
         began = time.monotonic()
         try:
             answer = await self._undisturbed(send, limit)
-        except ResponseError as error:
-            raise RedisDown(self.refused(error)) from None
         except _FAILURES as error:
+            if _is_refusal(error):
+                raise RedisDown(self.refused(error)) from None
             self.failures += 1
             self._rest_until = time.monotonic() + self._pause
             reason = self._words(error)
@@ -198,6 +199,11 @@ class RedisConnection:
 
     def _words(self, error: BaseException) -> str:
         return self.address.without_secrets(f"{type(error).__name__}: {error}".rstrip(": "))
+
+
+def _is_refusal(error: BaseException) -> bool:
+    """Return whether Redis works, but does not carry out this command."""
+    return isinstance(error, ResponseError) and not isinstance(error, ClusterError | AskError | TryAgainError)
 
 
 class _TlsConnection(SSLConnection):

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from tests.upstream.ledger import START, Clock
-from tests.upstream.redis_server import RedisServer, redis_connection
+from tests.upstream.redis_server import ServedRedis, redis_connection, redis_of_kind
 from upstream.caching.cache import open_store
 from upstream.caching.store import Key, MemoryStore, Pattern, Store, series
 from upstream.caching.store_redis import RedisStore
@@ -15,18 +15,21 @@ OTHER = series("R7", "f00", "here", "caller: a/b %", [("user_id", 60)])
 AGENT = series("G1", "f00", "here", "", [("game_type", "slot"), ("user_code", "ñ:&= %*"), ("agent", "")])
 
 
-@pytest.fixture(scope="module")
-def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    with RedisServer(tmp_path_factory.mktemp("redis")) as server:
-        yield server
-
-
-@pytest.fixture(params=["memory", "redis"])
-async def store(request: pytest.FixtureRequest) -> AsyncIterator[Store]:
+@pytest.fixture(scope="module", params=["memory", "single", "tls", "sentinel", "cluster"])
+def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedRedis | None]:
     if request.param == "memory":
+        yield None
+        return
+    with redis_of_kind(request.param, tmp_path_factory.mktemp("redis")) as found:
+        yield found
+
+
+@pytest.fixture
+async def store(served: ServedRedis | None) -> AsyncIterator[Store]:
+    if served is None:
         yield MemoryStore()
         return
-    async with redis_connection(request.getfixturevalue("redis").url) as connection:
+    async with redis_connection(served.url, secure=served.secure) as connection:
         found = RedisStore(connection, "test [a]*")
         await found.clear(Pattern())
         yield found

@@ -1,0 +1,141 @@
+"""The connection to a Redis of any kind: what it says when Redis is away, and that it comes back by itself."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+import structlog
+import trustme
+
+from tests.tls import write_issuer, write_pair
+from tests.upstream.redis_server import (
+    SECRET,
+    ClusterServers,
+    RedisServer,
+    SentinelServer,
+    ServedRedis,
+    redis_connection,
+    redis_of_kind,
+)
+from upstream.redis.connection import RedisConnection, RedisDown
+from upstream.transport.secure import Secure
+
+
+@pytest.fixture(scope="module", params=["tls", "sentinel"])
+def protected(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedRedis]:
+    with redis_of_kind(request.param, tmp_path_factory.mktemp("redis")) as found:
+        yield found
+
+
+async def until(check: Callable[[], Awaitable[bool]]) -> None:
+    """Wait until something is true. The limit is for broken tests alone."""
+    async with asyncio.timeout(60):
+        while not await check():  # noqa: ASYNC110  # another process is waited for
+            await asyncio.sleep(0.05)
+
+
+async def until_it_answers(connection: RedisConnection) -> None:
+    """Wait until a value can be kept."""
+
+    async def kept() -> bool:
+        return await connection.attempt(lambda client: client.set("key", b"value")) is not None
+
+    await until(kept)
+
+
+@pytest.mark.parametrize(("part", "instead"), [("secret", "wrong"), ("127.0", "127.9")])
+async def test_what_is_wrong_is_said_without_a_secret(part: str, instead: str, protected: ServedRedis) -> None:
+    url = protected.url.replace(part, instead)
+    async with redis_connection(url, secure=protected.secure, timeout=5) as connection:
+        assert connection.notes() == []
+        with structlog.testing.capture_logs() as lines, pytest.raises(RedisDown) as down:
+            await connection.run(lambda client: client.get("key"))
+        (note,) = connection.notes()
+        said = f"{down.value} {note} {lines} {connection.address!r} {await connection.wrong('key')}"
+    assert [line["event"] for line in lines] == ["redis.down"]
+    assert note.startswith("Redis does not answer, so this server reads, counts and polls for itself (")
+    assert SECRET not in said
+    assert "wrong" not in said.replace("'wrong'", "")
+
+
+async def test_a_command_that_redis_refuses_is_no_outage(tmp_path: Path) -> None:
+    with RedisServer(tmp_path) as server:
+        async with redis_connection(server.url, pause=3600) as connection:
+            with structlog.testing.capture_logs() as lines:
+                for _ in range(2):
+                    with pytest.raises(RedisDown, match="unknown command"):
+                        await connection.run(lambda client: client.execute_command("NOTHING"))
+            assert [line["event"] for line in lines] == ["redis.refused"]
+            assert not connection.down
+            assert await connection.pipeline([("SET", "key", b"x"), ("GET", "key")]) == [True, b"x"]
+
+
+async def test_files_of_tls_are_read_again(tmp_path: Path) -> None:
+    with redis_of_kind("tls", tmp_path) as served:
+        assert served.secure.ca_file is not None
+        stranger = trustme.CA()
+        mine = tmp_path / "mine"
+        mine.mkdir()
+        issuer = write_issuer(mine / "issuer.pem", stranger)
+        pair = write_pair(mine, "client", stranger.issue_cert("graph.example"))
+        async with redis_connection(served.url, secure=Secure(issuer, *pair), pause=0.0) as connection:
+            assert "CERTIFICATE_VERIFY_FAILED" in (await connection.wrong("key") or "")
+            issuer.write_bytes(served.secure.ca_file.read_bytes())
+            # The server closes the connection of a client whose certificate it does not trust.
+            assert await connection.wrong("key") is not None
+            for path, good in zip(pair, (served.secure.cert_file, served.secure.key_file), strict=True):
+                assert good is not None
+                path.write_bytes(good.read_bytes())
+            assert await connection.wrong("key") is None
+
+
+async def test_a_sentinel_names_the_new_master(tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        for name in ("master", "replica", "sentinel"):
+            (tmp_path / name).mkdir()
+        master = stack.enter_context(RedisServer(tmp_path / "master"))
+        following = ("--replicaof", f"127.0.0.1 {master.port}", "--repl-diskless-sync-delay", "0")
+        replica = stack.enter_context(RedisServer(tmp_path / "replica", *following))
+        lines = ("sentinel down-after-milliseconds days 300", "sentinel failover-timeout days 2000")
+        sentinel = SentinelServer(tmp_path / "sentinel", master, *lines)
+        stack.enter_context(sentinel)
+        url = f"redis+sentinel://127.0.0.1:{sentinel.port}/days"
+        async with redis_connection(url, pause=0.05) as connection:
+            await until_it_answers(connection)
+
+            async def replicated() -> bool:
+                known = "slaves=1" in sentinel.say("INFO", "sentinel")
+                return known and f"port={replica.port}" in master.say("INFO", "replication")
+
+            await until(replicated)
+            master.stop()
+            await until_it_answers(connection)
+            assert replica.say("GET", "key").startswith("$5")
+            assert not connection.down
+
+
+async def test_a_cluster_recovers_when_its_node_is_back(tmp_path: Path) -> None:
+    with ClusterServers(tmp_path) as cluster:
+        async with redis_connection(cluster.url, pause=0.05) as connection:
+            names = [f"key {number}".encode() for number in range(30)]
+            assert await connection.pipeline([("SET", name, name) for name in names]) == [True] * 30
+            assert await connection.get_many(names) == names
+            cluster.nodes[1].stop()
+            with pytest.raises(RedisDown):
+                await connection.get_many(names)
+            assert connection.down
+            cluster.nodes[1].start()
+
+            async def whole() -> bool:
+                try:
+                    return await connection.get_many(names) != []
+                except RedisDown:
+                    return False
+
+            await until(whole)
+            found = await connection.get_many(names)
+            lost = [name for name, value in zip(names, found, strict=True) if value is None]
+            assert 0 < len(lost) < 30
+            assert not connection.down
