@@ -15,9 +15,9 @@ from tests.requirements import require
 
 PACKAGES = ("base-files", "base-passwd", "coreutils", "dash", "libc-bin", "python3", "python3-pip", "python-is-python3")
 USR_MERGE = "--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr"
-# What the environment says about the network and its certificates, and how pip finds packages.
+# What the environment says about the network and its certificates, and where pip finds packages.
 PASSED = ("PIP_", "SSL_", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy", "LANG")
-FILES = ("/etc/resolv.conf", "/etc/hosts", "/etc/ssl/certs/ca-certificates.crt", "/etc/pip.conf")
+FILES = ("/etc/resolv.conf", "/etc/hosts", "/etc/ssl/certs/ca-certificates.crt")
 
 
 def debian_root() -> Path:
@@ -49,8 +49,8 @@ def copied(root: Path, to: Path) -> None:
 
 
 def passed_on(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return what programs inside need to reach the network as those outside do."""
-    return {name: value for name, value in environment.items() if name.startswith(PASSED)}
+    """Return what programs inside need to reach the network as those outside do. Folders of packages stay outside."""
+    return {name: value for name, value in environment.items() if name.startswith(PASSED) and name != "PIP_FIND_LINKS"}
 
 
 def _mirror() -> tuple[str, str]:
