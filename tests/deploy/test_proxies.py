@@ -109,7 +109,7 @@ def test_the_proxy_passes_on_what_the_server_needs(proxied: Proxied, tmp_path: P
 
 @pytest.mark.parametrize("proxied", [nginx, envoys], ids=["nginx", "Envoy"])
 def test_a_request_of_a_dead_server_goes_to_the_other_one(proxied: Proxied, tmp_path: Path) -> None:
-    """A server that is gone, and one that closes each connection as soon as it has a request."""
+    """One that is ready, and closes each connection as soon as it has a request."""
     with serving(app(), PATIENT) as living, broken() as dead:
         servers = [dead, living.removeprefix("http://")]
         with proxied(tmp_path, servers) as public, httpx.Client(trust_env=False, timeout=30) as client:
@@ -121,7 +121,7 @@ def test_a_request_of_a_dead_server_goes_to_the_other_one(proxied: Proxied, tmp_
 
 @contextmanager
 def broken() -> Iterator[str]:
-    """Serve connections that end without an answer."""
+    """Serve connections that end without an answer, but for probes."""
     bound = create_server(("127.0.0.1", 0))
     ended = threading.Event()
 
@@ -129,7 +129,9 @@ def broken() -> Iterator[str]:
         while not ended.is_set():
             connection, _ = bound.accept()
             if not ended.is_set():
-                connection.recv(1)
+                asked = connection.recv(1000)
+                if asked.startswith(b"GET /readyz"):
+                    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
             connection.close()
 
     thread = threading.Thread(target=end_each)
