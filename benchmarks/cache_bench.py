@@ -20,7 +20,10 @@ import msgspec
 
 from upstream.caching import day_entry
 from upstream.caching.cache import DayCache, open_store
+from upstream.caching.store_redis import RedisStore
 from upstream.call import Answer, Call
+from upstream.redis.address import is_redis
+from upstream.redis.connection import RedisConnection
 from upstream.reports.order import Claim, RowOrder, Share
 from upstream.reports.rows import GameLogRow, GroupMovementRow, Row, UserTransactionRow
 from upstream.reports.table import GROUP_MOVEMENTS, USER_TRANSACTIONS
@@ -92,7 +95,8 @@ def decoding(rows: int) -> None:
 async def month(rows: int, url: str) -> None:
     now = NOON
     upstream = Instant([movement(number, rows) for number in range(rows)])
-    store = open_store(url, namespace="bench")
+    redis = RedisConnection(url) if is_redis(url) else None
+    store = open_store(url) if redis is None else RedisStore(redis, "bench")
     cached = DayCache(upstream, store, UTC, now=lambda: now)
     call = Call.of(GROUP_MOVEMENTS, MARCH, group_id=382)
 
@@ -118,6 +122,8 @@ async def month(rows: int, url: str) -> None:
     sys.stdout.write(", ".join([f"{name} {await best_of(act) * 1000:,.1f} ms" for name, act in results]) + "\n")
     await cached.forget()
     await cached.aclose()
+    if redis is not None:
+        await redis.aclose()
 
 
 def rate(rows: int, seconds: float) -> str:

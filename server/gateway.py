@@ -22,9 +22,11 @@ from resolvers.session import Session
 from resolvers.topics.poll import Poll, PolledRoom
 from server.execution.operation import Operation
 from server.forgetting import FORGET, KEEPING_SECONDS, STATS, describe, forget
-from server.health import CacheHealth, ServerHealth, UpstreamHealth
+from server.health.health import CacheHealth, ServerHealth, UpstreamHealth
+from server.health.probes import UpstreamProbes
 from server.kept_sums import KeptSums
-from server.probes import UpstreamProbes
+from server.logs import LOG_CONTEXT
+from server.metrics.upstreams import UpstreamFigures
 from server.settings.live import LiveSettings
 from server.settings.settings import Settings
 from server.tables.config import TablesConfig
@@ -108,6 +110,9 @@ class Gateway:
         self._coherence: Coherence | None = None
         self._currencies = Currencies()
         self._sums = KeptSums(self.would_read)
+        # Called at the end of each upstream call.
+        self.listeners: list[Listener] = []
+        self.redis = settings.redis_connection()
         # They save something in the file of the journal, every ten seconds and at the end.
         self.savers: list[Callable[[Journal], Awaitable[None]]] = []
 
@@ -115,7 +120,7 @@ class Gateway:
     async def open(self) -> AsyncIterator[None]:
         """Open the gateway. Calls are possible inside the block."""
         journal = Journal(self._settings.journal_file)
-        self._upstream = Upstream(self._gamehub(), self._gamelog(), journal)
+        self._upstream = Upstream(self._gamehub(), self._gamelog(), journal, self.listeners, LOG_CONTEXT.get)
         self._cached = self._cache(self._upstream, journal)
         await asyncio.to_thread(self._cached.changes.load)
         same_days = self._settings.gamehub_timezone == self._zone.key
@@ -133,6 +138,8 @@ class Gateway:
             for save in self.savers:
                 await save(journal)
             await asyncio.to_thread(journal.close)
+            if self.redis is not None:
+                await self.redis.aclose()
 
     async def _maintain(self, journal: Journal) -> None:
         """Carry out `gamehub-graph cache --forget`, and publish the figures for `--stats`.
@@ -148,6 +155,8 @@ class Gateway:
                 with suppress(ConnectionError, ValueError):
                     await forget(self.cache, request)
             journal.note(STATS, describe(await self.cache.stats()))
+            if self.redis is not None:
+                await self.redis.look()
             for save in self.savers if turn % SAVING_TURNS == 0 else ():
                 await save(journal)
 
@@ -155,7 +164,7 @@ class Gateway:
         settings = self._settings
         return DayCache(
             upstream,
-            open_store(settings.cache_address, limit=settings.cache_mebibytes << 20),
+            open_store(settings.cache_address, redis=self.redis, limit=settings.cache_mebibytes << 20),
             self._zone,
             day_zone=ZoneInfo(settings.gamehub_timezone),
             origin=self._origin,
@@ -325,6 +334,15 @@ class Gateway:
         """Return the counts of each upstream for the metrics."""
         return self._upstream.stats() if self._upstream is not None else {}
 
+    def figures(self) -> UpstreamFigures:
+        """Return the collector of the upstreams and the cache, for `/metrics`."""
+        return UpstreamFigures(
+            self.stats,
+            lambda: self._upstream.calls if self._upstream is not None else {},
+            lambda: self._cached,
+            lambda: self.redis,
+        )
+
     @property
     def cache(self) -> DayCache:
         """Return the days cache, for `gamehub-graph cache`."""
@@ -383,7 +401,8 @@ class Gateway:
     def notes(self) -> list[str]:
         """Return what is wrong with the upstreams as far as it is known without a call."""
         missing = [note for system, note in self.missing.items() if system not in self._others]
-        return [*missing, *(self._upstream.notes() if self._upstream is not None else ())]
+        redis = self.redis.notes() if self.redis is not None else []
+        return [*missing, *redis, *(self._upstream.notes() if self._upstream is not None else ())]
 
     async def _probe(self, title: str) -> str | None:
         # Built for each probe, because the call names the last minute.

@@ -25,6 +25,7 @@ from server.settings.settings import Settings
 
 if TYPE_CHECKING:  # imported at run time only where it is needed: see _tokens
     from server.auth.tokens import TokenVerifier
+    from upstream.redis.connection import RedisConnection
 
 ANONYMOUS = Caller("nobody", frozenset())
 _FREE = RateStatus(())  # without limits
@@ -77,8 +78,8 @@ class Authenticator:
         self._attempts = attempts or Attempts()
 
     @classmethod
-    def of(cls, live: LiveSettings, required: bool) -> Self:
-        """Return the authenticator that the settings describe."""
+    def of(cls, live: LiveSettings, required: bool, redis: "RedisConnection | None" = None) -> Self:
+        """Return the authenticator that the settings describe. With a Redis, servers count their callers together."""
         settings = live.first
         return cls(
             required=required,
@@ -87,7 +88,7 @@ class Authenticator:
             signing_secret=live.signing_secret,
             limiter=Limiter(
                 Rates(settings.rate_requests, settings.rate_calls),
-                settings.cache_address if settings.rate_store == "redis" else None,
+                redis,
             ),
         )
 
@@ -98,7 +99,7 @@ class Authenticator:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close the limiter and the file of keys."""
+        """Write the remaining counts, and close the file of keys."""
         await self.limiter.aclose()
         if self._keys is not None:
             self._keys.close()
@@ -136,7 +137,7 @@ class Authenticator:
         known = await self._caller(scope, where)
         scope["caller"] = known.caller
         scope["key_id"] = known.key_id
-        if where.permission is not None and where.permission not in known.caller.permissions:
+        if not where.opens(known.caller.permissions):
             raise RequestError(
                 403, "FORBIDDEN", f"This needs the permission {where.permission}, which the caller does not have."
             )

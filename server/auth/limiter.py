@@ -13,19 +13,24 @@ from server.auth.standing import RateStatus
 
 if TYPE_CHECKING:  # imported at run time only where it is needed: see _open
     from server.auth.windows import RateWindows
+    from upstream.redis.connection import RedisConnection
 
 _KINDS = ("requests", "calls")
 _FREE = RateStatus(())
 
 
 class Limiter:
-    """Count requests and calls. `rates` are the limits of the settings; the limits of a key take precedence."""
+    """Count requests and calls. `rates` are the limits of the settings; the limits of a key take precedence.
 
-    def __init__(self, rates: Rates = UNLIMITED, redis_url: str | None = None) -> None:
+    With a Redis, the servers that use it count together.
+    """
+
+    def __init__(self, rates: Rates = UNLIMITED, redis: "RedisConnection | None" = None) -> None:
         self._rates = rates
         self._as_set = _limits(rates, AS_SET)
+        self._redis = redis
         # Without limits in the settings, the first key with a limit of its own opens the windows.
-        self._windows = _open(redis_url) if redis_url is not None or self._as_set else None
+        self._windows = _open(redis) if self._as_set else None
         self._spent: Counter[tuple[str, int]] = Counter()
         self._writing: asyncio.Task[None] | None = None
 
@@ -50,15 +55,13 @@ class Limiter:
             self._writing = asyncio.create_task(self._write(), name="upstream calls of callers")
 
     async def aclose(self) -> None:
-        """Write the remaining counts and close Redis."""
+        """Write the remaining counts."""
         while self._writing is not None and not self._writing.done():
             await self._writing
-        if self._windows is not None:
-            await self._windows.aclose()
 
     def _counting(self) -> "RateWindows":
         if self._windows is None:
-            self._windows = _open(None)
+            self._windows = _open(self._redis)
         return self._windows
 
     async def _write(self) -> None:
@@ -78,12 +81,12 @@ def _limits(rates: Rates, own: Rates) -> dict[str, int]:
     return found
 
 
-def _open(redis_url: str | None) -> "RateWindows":
+def _open(redis: "RedisConnection | None") -> "RateWindows":
     # Imported here because most servers have no limits per caller and no Redis, and the two libraries take 8 MiB.
-    if redis_url is None:
+    if redis is None:
         from server.auth.windows import RateWindows
 
         return RateWindows()
     from server.auth.windows_redis import RedisRateWindows
 
-    return RedisRateWindows(redis_url)
+    return RedisRateWindows(redis)

@@ -35,9 +35,6 @@ class RateWindows:
         """Return what `count` returns for the storage of the windows."""
         return await count(self._here)
 
-    async def aclose(self) -> None:
-        """Close what is open."""
-
 
 async def _stand(limiter: FixedWindowRateLimiter, caller: str, limits: Mapping[str, int]) -> RateStatus:
     # The calls first: a caller without calls left is not charged for the refused request.

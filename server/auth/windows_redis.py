@@ -1,58 +1,40 @@
 """Count the requests and calls of callers in Redis, for several servers together."""
 
-import time
 from collections.abc import Awaitable, Callable
 
-import structlog
 from limits.aio.storage import RedisStorage
 from limits.aio.strategies import FixedWindowRateLimiter
-from redis.asyncio import ConnectionPool
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
 
 from server.auth.windows import RateWindows, T
+from upstream.redis.connection import RedisConnection, RedisDown
 
-PAUSE_SECONDS = 5.0
-_NAMESPACE = "gamehub-graph:rate"
-
-log = structlog.get_logger(__name__)
+# The number is the version of the form of the counts.
+_NAMESPACE = "gamehub-graph:rate:1"
 
 
 class RedisRateWindows(RateWindows):
-    """The counts in Redis. It connects when there is something to count."""
+    """The counts in Redis. Without Redis, this server counts for itself."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, redis: RedisConnection) -> None:
         super().__init__()
-        self._pool: ConnectionPool = ConnectionPool.from_url(
-            url, socket_timeout=1.0, socket_connect_timeout=1.0, retry=Retry(NoBackoff(), 0)
-        )
-        # The pool has the address. This one only names the type of storage.
-        storage = RedisStorage(
-            "async+redis://",
-            implementation="redispy",
-            key_prefix=_NAMESPACE,
-            connection_pool=self._pool,  # type: ignore[arg-type]
-        )
-        self._shared = FixedWindowRateLimiter(storage)
-        self._rest_until = 0.0
-        self._down = False
+        self._redis = redis
+        self._shared = FixedWindowRateLimiter(_Storage(redis))
 
     async def counted(self, count: Callable[[FixedWindowRateLimiter], Awaitable[T]]) -> T:
-        if time.monotonic() < self._rest_until:
-            return await count(self._here)
         try:
-            found = await count(self._shared)
-        except (RedisError, OSError, TimeoutError) as error:
-            self._rest_until = time.monotonic() + PAUSE_SECONDS
-            if not self._down:
-                log.warning("Redis does not count requests; each server counts its own", why=type(error).__name__)
-            self._down = True
+            return await self._redis.run(lambda _: count(self._shared))
+        except RedisDown:
             return await count(self._here)
-        if self._down:
-            log.info("Redis counts requests again")
-            self._down = False
-        return found
 
-    async def aclose(self) -> None:
-        await self._pool.disconnect()
+
+class _Storage(RedisStorage):
+    """The storage of the library, with the client of a connection, whatever the kind of Redis."""
+
+    def __init__(self, redis: RedisConnection) -> None:
+        self._client = redis.client
+        # The client has the address. This one only names the type of storage.
+        super().__init__("async+redis://", implementation="redispy", key_prefix=_NAMESPACE)
+
+    def configure_bridge(self) -> None:
+        self.bridge.storage = self._client  # type: ignore[attr-defined]
+        self.bridge.connection_getter = lambda _: self._client  # type: ignore[attr-defined]

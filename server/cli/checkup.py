@@ -76,7 +76,7 @@ async def examine_others(settings: Settings) -> list[CheckResult]:
     others: list[tuple[str, Callable[[], Awaitable[str | None]], str]] = []
     if settings.cache_in_redis:
         advice = "Look at CACHE_URL, at Redis, and at the network between; without it each server reads for itself."
-        others.append(("Redis", lambda: _redis(settings.cache_address), advice))
+        others.append(("Redis", lambda: _redis(settings), advice))
     if settings.jwt_jwks_url is not None:
         url, secure = settings.jwt_jwks_url, settings.secure("jwks")
         advice = "Look at JWT_JWKS_URL; without the keys no token lets anybody in."
@@ -90,14 +90,13 @@ async def examine_others(settings: Settings) -> list[CheckResult]:
     return found
 
 
-async def _redis(address: str) -> str | None:
-    from upstream.caching.store_redis import RedisStore  # imported only if it is set: see CONTRIBUTING
-
-    store = RedisStore(address)
+async def _redis(settings: Settings) -> str | None:
+    redis = settings.redis_connection()
+    assert redis is not None
     try:
-        return await store.wrong()
+        return await redis.wrong("gamehub-graph:check")
     finally:
-        await store.aclose()
+        await redis.aclose()
 
 
 async def _issuer(url: str, secure: Secure) -> str | None:

@@ -30,6 +30,7 @@ from server.http.request_headers import RequestHeaders
 from server.http.security_headers import HEADERS as SECURITY_HEADERS
 from server.http.watch import ClientGone
 from server.http.writing import encode
+from server.request_facts import facts_of
 
 MOST_PARTS = 100
 
@@ -92,7 +93,7 @@ async def answer(request: Request, most_bytes: int) -> Response:
     try:
         body = await whole_body(headers, request.receive, most_bytes)
     except ClientGone:
-        request.scope["gone"] = True  # for the access log: no client reads the answer
+        facts_of(request.scope).line["gone"] = True  # no client reads the answer
         return Response(status_code=400)
     if boundary is None:
         parts = list(_of_json(body))

@@ -23,6 +23,7 @@ from server.http.request_error import RequestError, without_names
 from server.http.request_headers import RequestHeaders
 from server.pages.bundle import CONTENT_SECURITY_POLICY
 from server.pages.front import bundle
+from server.request_facts import facts_of
 
 TITLES = {
     401: "You are not logged in",
@@ -63,6 +64,7 @@ class ProblemPages:
         headers = RequestHeaders.of(scope)
         if not _opens(scope):
             return None
+        facts_of(scope).note_errors(refusal.errors)
         if refusal.status == 401 and not links.is_link(scope["query_string"]):
             if not scope.get("session") and not NAMES.isdisjoint(headers):
                 return None  # the browser asks for the password again

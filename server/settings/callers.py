@@ -77,7 +77,12 @@ class CallerSettings(BaseSettings):
         None, "File that holds it, instead of `SIGNING_SECRET`. Read again when it changes.", FILE_TEXT
     )
     rate_requests: int = setting(
-        0, "Requests that a caller may make in a minute; 0 is no limit. A key may have its own.", RATE, ge=0, le=10**6
+        0,
+        "Requests that a caller may make in a minute; 0 is no limit. A key may have its own. With a Redis, servers "
+        "count together.",
+        RATE,
+        ge=0,
+        le=10**6,
     )
     rate_calls: int = setting(
         0,
@@ -86,10 +91,6 @@ class CallerSettings(BaseSettings):
         ge=0,
         le=10**6,
     )
-    rate_store: Literal["memory", "redis"] = setting(
-        "memory", "Where these are counted: `memory`, in each server, or `redis`, in that of `CACHE_URL` for all.",
-        "memory or redis",
-    )  # fmt: skip
 
     @property
     def keys_path(self) -> Path:

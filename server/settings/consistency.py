@@ -17,7 +17,7 @@ from upstream.transport.secure import check_identity, issuers_in
 def inconsistencies(settings: Settings) -> list[str]:
     """Describe each contradiction between settings, and each wrong file that they name."""
     lines = _file_lines(settings, "gamehub_token") + _file_lines(settings, "gamelog_agent_token")
-    lines += _cache_lines(settings)
+    lines += _file_lines(settings, "cache_url", lambda _: settings.cache_address)
     agents_file = settings.gamelog_agents_file is not None
     required = {
         "gamehub_url": {"gamehub_token": _has(settings, "gamehub_token")},
@@ -40,12 +40,26 @@ def inconsistencies(settings: Settings) -> list[str]:
     if settings.gamelog_agent_code is not None and agents_file and not _has(settings, "gamelog_agent_token"):
         lines.append("GAMELOG_AGENT_TOKEN or GAMELOG_AGENT_TOKEN_FILE is not set, though GAMELOG_AGENT_CODE is: set it")
     lines += _plain_lines(settings) + _caller_lines(settings) + _tls_lines(settings)
+    if not lines:
+        lines += _worker_lines(settings)
     if settings.gamelog_agents_file is not None:
         try:
             read_agents(settings.gamelog_agents_file)
         except ValueError as error:
             lines.append(f"GAMELOG_AGENTS_FILE {error}")
     return lines
+
+
+def _worker_lines(settings: Settings) -> list[str]:
+    """Describe limits of the vendors that cannot be divided by the workers, and what a unix socket cannot do."""
+    names = ["gamehub_concurrency", "gamelog_concurrency"]
+    names += [] if settings.cache_in_redis else ["gamehub_calls_per_minute", "gamelog_calls_per_minute"]
+    return [
+        f"{name.upper()} is {getattr(settings, name)}, less than WORKERS={settings.workers}, which divide it: set "
+        "fewer workers"
+        for name in names
+        if 0 < getattr(settings, name) < settings.workers
+    ]
 
 
 def _plain_lines(settings: Settings) -> list[str]:
@@ -72,14 +86,6 @@ def _goes_plain(url: str | None) -> bool:
     return parts.scheme == "http" and not is_loopback(parts.hostname or "")
 
 
-def _cache_lines(settings: Settings) -> list[str]:
-    """Describe what is wrong with the address of the cache."""
-    lines = _file_lines(settings, "cache_url", lambda _: settings.cache_address)
-    if not lines and settings.rate_store == "redis" and not settings.cache_in_redis:
-        lines.append("CACHE_URL is no Redis, though RATE_STORE=redis counts there: set it to redis://host:port/db")
-    return lines
-
-
 def _caller_lines(settings: Settings) -> list[str]:
     """Describe what is wrong with the settings of callers."""
     lines = _file_lines(settings, "signing_secret")
@@ -101,6 +107,7 @@ _IDENTITIES = {
     "GAMEHUB_CLIENT_CERT_FILE": "GAMEHUB_CLIENT_KEY_FILE",
     "GAMELOG_CLIENT_CERT_FILE": "GAMELOG_CLIENT_KEY_FILE",
     "JWKS_CLIENT_CERT_FILE": "JWKS_CLIENT_KEY_FILE",
+    "CACHE_CLIENT_CERT_FILE": "CACHE_CLIENT_KEY_FILE",
     "TLS_CERT_FILE": "TLS_KEY_FILE",
 }
 _PROXIES = ("GAMEHUB_PROXY", "GAMELOG_PROXY", "JWKS_PROXY")
@@ -109,7 +116,7 @@ _PROXIES = ("GAMEHUB_PROXY", "GAMELOG_PROXY", "JWKS_PROXY")
 def _tls_lines(settings: Settings) -> list[str]:
     """Describe what is wrong with certificates, keys and the proxy."""
     lines = []
-    for name in ("GAMEHUB_CA_FILE", "GAMELOG_CA_FILE", "JWKS_CA_FILE"):
+    for name in ("GAMEHUB_CA_FILE", "GAMELOG_CA_FILE", "JWKS_CA_FILE", "CACHE_CA_FILE"):
         path = getattr(settings, NAMES[name])
         if path is not None and (wrong := _wrong(partial(issuers_in, path))):
             lines.append(f"{name} {wrong}; allowed is {PEM}")

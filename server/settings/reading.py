@@ -44,7 +44,7 @@ def load_part(*names: str, env_file: Path = ENV_FILE) -> Settings:
     fields: dict[str, Any] = {
         name: (Settings.model_fields[name].annotation, Settings.model_fields[name]) for name in names
     }
-    part = create_model("PartOfSettings", __base__=_Part, **fields)
+    part = create_model("SomeSettings", __base__=_PartOfSettings, **fields)
     lines = look_for_misspelt(env_file, [name.upper() for name in names]).wrong
     read = _read(part, env_file, lines)
     if lines:
@@ -52,7 +52,7 @@ def load_part(*names: str, env_file: Path = ENV_FILE) -> Settings:
     return Settings.model_construct(read.model_fields_set, **dict(read))
 
 
-class _Part(BaseSettings):
+class _PartOfSettings(BaseSettings):
     model_config = Settings.model_config
 
 

@@ -35,6 +35,26 @@ class ServingSettings(BaseSettings):
         "sends it.",
         "a path such as /graph, whose first part is no path of the server itself",
     )
+    unix_socket: File | None = setting(
+        None,
+        "Path of a unix socket to listen on, instead of `HOST` and `PORT`. Callers need a credential, unless "
+        "`AUTH=open` is set.",
+        "the path of a file that can be written",
+    )
+    unix_socket_mode: str = setting(
+        "660",
+        "Rights of the file of that socket, as `chmod` takes them: who may connect.",
+        "three digits from 0 to 7",
+        pattern="^[0-7]{3}$",
+    )
+    workers: int = setting(
+        1,
+        "Processes that serve on the one socket. They divide the limits that each process keeps for itself. "
+        "SIGHUP restarts them one by one.",
+        "a whole number from 1 to 64",
+        ge=1,
+        le=64,
+    )
     tls_cert_file: File | None = setting(
         None,
         "File with the certificate of the server and its chain, for https. Goes with `TLS_KEY_FILE`.",

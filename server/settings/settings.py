@@ -5,7 +5,7 @@ are made from this table. `server.settings.reading` reads the values.
 """
 
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic_settings import SettingsConfigDict
@@ -20,6 +20,9 @@ from server.settings.values import File, listed, setting
 from server.sql.config import FlightConfig, SqlConfig
 from upstream.transport.proxy import Proxy
 from upstream.transport.secure import Secure
+
+if TYPE_CHECKING:
+    from upstream.redis.connection import RedisConnection
 
 
 class Settings(RequestSettings, CallerSettings, ServingSettings, StorageSettings, UpstreamSettings):
@@ -38,6 +41,13 @@ class Settings(RequestSettings, CallerSettings, ServingSettings, StorageSettings
     log_level: Literal["debug", "info", "warning", "error"] = setting(
         "info", "What is logged, to stderr: `debug`, `info`, `warning` or `error`.", "debug, info, warning or error"
     )
+    slow_seconds: float = setting(
+        5.0,
+        "Seconds from which on a request is logged as slow, with the plan of its upstream calls; 0: none is.",
+        "a number from 0 to 3600",
+        ge=0,
+        le=3600,
+    )
     log_format: Literal["auto", "console", "json"] = setting(
         "auto", "`console` for people, `json` for programs, `auto`: `console` on a terminal.", "auto, console or json"
     )
@@ -53,15 +63,24 @@ class Settings(RequestSettings, CallerSettings, ServingSettings, StorageSettings
             return None
         return tuple(name for host in (*listed(self.allowed_hosts), self.host) if (name := name_of(host)))
 
-    def secure(self, name: Literal["gamehub", "gamelog", "jwks"]) -> Secure:
+    def secure(self, name: Literal["gamehub", "gamelog", "jwks", "cache"]) -> Secure:
         """Return how connections to a system, or to the key set, are secured. Raises ValueError for a wrong proxy."""
         return Secure(
             ca_file=getattr(self, f"{name}_ca_file"),
             cert_file=getattr(self, f"{name}_client_cert_file"),
             key_file=getattr(self, f"{name}_client_key_file"),
             minimum=getattr(self, f"{name}_tls_minimum"),
-            proxy=proxy_of(self) if getattr(self, f"{name}_proxy") == "environment" else None,
+            proxy=proxy_of(self) if getattr(self, f"{name}_proxy", "off") == "environment" else None,
         )
+
+    def redis_connection(self) -> "RedisConnection | None":
+        """Return a connection to the Redis of `CACHE_URL`, which the caller closes; None if the cache is none."""
+        if not self.cache_in_redis:
+            return None
+        # Imported only here, because the library takes as long to import as the rest of a start.
+        from upstream.redis.connection import RedisConnection
+
+        return RedisConnection(self.cache_address, self.secure("cache"))
 
     @property
     def sql(self) -> SqlConfig:
@@ -82,6 +101,24 @@ class Settings(RequestSettings, CallerSettings, ServingSettings, StorageSettings
         return self.error_journal.expanduser().absolute()  # a default is not validated
 
 
+# The limits that `/metrics` shows, beside what they limit.
+SHOWN_LIMITS = (
+    "MAX_OPERATIONS",
+    "MAX_WAITING_OPERATIONS",
+    "MAX_CONNECTIONS",
+    "MAX_SUBSCRIPTIONS",
+    "MAX_TOPICS",
+    "REQUEST_TIMEOUT",
+    "SLOW_SECONDS",
+    "CACHE_MEBIBYTES",
+    "ANSWER_CACHE_MEBIBYTES",
+    "TABLES_SPOOL_MEBIBYTES",
+    "SQL_STATEMENTS",
+    "GAMEHUB_CONCURRENCY",
+    "GAMELOG_CONCURRENCY",
+    "GAMEHUB_CALLS_PER_MINUTE",
+    "GAMELOG_CALLS_PER_MINUTE",
+)
 NAMES = {name.upper(): name for name in Settings.model_fields}
 
 

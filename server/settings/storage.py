@@ -6,21 +6,44 @@ from pydantic import SecretStr
 from pydantic_settings import BaseSettings
 
 from server.settings.files import read_cache_url
-from server.settings.values import CACHE_ADDRESS, FILE_TEXT, MEBIBYTES, TRUSTED, CacheUrl, File, setting
+from server.settings.values import (
+    CA_HELP,
+    CACHE_ADDRESS,
+    CERT_HELP,
+    FILE_TEXT,
+    KEY_HELP,
+    MEBIBYTES,
+    MINIMUM_HELP,
+    PEM,
+    TRUSTED,
+    VERSION,
+    CacheUrl,
+    File,
+    setting,
+)
 from upstream.caching.trust import Trust
+from upstream.transport.secure import Version
 
 
 class StorageSettings(BaseSettings):
     """The settings of what the server stores: cached days and the files of tables."""
 
     cache_url: CacheUrl = setting(
-        SecretStr("memory://"), "Where days are cached: `memory://`, `redis://host:port/db`, or `off`.", CACHE_ADDRESS
+        SecretStr("memory://"),
+        "Where days are cached: `memory://`, `off`, or a Redis or Valkey, which servers share: `redis://host:port/db`, "
+        "`rediss://` with TLS, `unix://`, `redis+sentinel://host:port,host:port/master/db`, "
+        "`redis+cluster://host:port,host:port`.",
+        CACHE_ADDRESS,
     )
     cache_url_file: File | None = setting(
         None,
         "File that holds that address, instead of `CACHE_URL`: it may hold a password. Read at the start.",
         FILE_TEXT,
     )
+    cache_ca_file: File | None = setting(None, CA_HELP.format("a Redis with TLS"), PEM)
+    cache_client_cert_file: File | None = setting(None, CERT_HELP.format("the Redis", "CACHE"), PEM)
+    cache_client_key_file: File | None = setting(None, KEY_HELP, PEM)
+    cache_tls_minimum: Version = setting("1.2", MINIMUM_HELP.format("the Redis"), VERSION)
     cache_mebibytes: int = setting(128, "The size limit of `memory://`, in MiB.", MEBIBYTES, ge=1, le=1_000_000)
     answer_cache_mebibytes: int = setting(
         32, "The size limit of the answers that are stored and used again, in MiB; 0 stores none.",

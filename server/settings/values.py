@@ -55,14 +55,16 @@ def check_cache_url(value: SecretStr) -> SecretStr:
     address = value.get_secret_value()
     if address in ("off", "memory://"):
         return value
-    if not address.startswith(("redis://", "rediss://", "unix://")):
+    if not address.startswith(_REDIS):
         raise ValueError("is none of these")
-    from upstream.caching import (
-        redis_address,
-    )  # imported here because the library takes as long to import as the rest of a start
+    # Imported here, because the library takes as long to import as the rest of a start.
+    from upstream.redis import address as redis_address
 
     redis_address.check(address)
     return value
+
+
+_REDIS = ("redis", "valkey", "unix://")
 
 
 def check_claim(value: str) -> str:

@@ -22,7 +22,7 @@ from server.http.negotiation import wants_page
 from server.http.public_address import prefix_of
 from server.http.request_error import RequestError, without_names
 from server.http.writing import encode
-from server.tables.config import TablesConfig
+from server.tables.config import FileCounts, TablesConfig
 from server.tables.parameters import split
 from server.tables.table import Table, Tables, ValueKind
 
@@ -52,6 +52,7 @@ class TablesEndpoint:
         self.config = config
         self._run = run
         self._page = page
+        self.files = FileCounts()
         self._answers: TableAnswers | None = None
         self._opening = asyncio.Lock()
 
@@ -64,7 +65,7 @@ class TablesEndpoint:
                 await asyncio.to_thread(import_module, "server.tables.answers")
                 from server.tables.answers import TableAnswers
 
-                self._answers = TableAnswers(self._run, self.config)
+                self._answers = TableAnswers(self._run, self.config, self.files)
         return self._answers
 
     async def aclose(self) -> None:

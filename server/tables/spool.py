@@ -27,6 +27,7 @@ from pathlib import Path
 import structlog
 
 from server.execution.freshness import Freshness
+from server.tables.config import FileCounts
 from server.tables.folders import FolderLock, remove_dead
 from server.tables.reading import ReadCost
 from upstream import private
@@ -177,7 +178,8 @@ class _SpoolWriting:
 class Spool:
     """The files of a folder, which the first file creates. `folder` returns its path and whether it is temporary."""
 
-    def __init__(self, folder: Callable[[], tuple[Path, bool]], limit: int) -> None:
+    def __init__(self, folder: Callable[[], tuple[Path, bool]], limit: int, counts: FileCounts | None = None) -> None:
+        self._counts = counts if counts is not None else FileCounts()
         self._where = folder
         self._folder: Path | None = None
         self._temporary = False
@@ -199,6 +201,7 @@ class Spool:
         while True:
             found = await self.look(key, wanted)
             if found is not None:
+                self._counts.reused += 1
                 return found
             writing = self._under_way.get(key)
             if writing is None:
@@ -278,7 +281,11 @@ class Spool:
     def _done(self, key: str, task: "asyncio.Task[Snapshot]") -> None:
         self._under_way.pop(key, None)
         if not task.cancelled():
-            task.exception()  # waiters receive the exception; without waiters it is not needed
+            # Waiters receive the exception; without waiters it is not needed.
+            if task.exception() is None:
+                self._counts.made += 1
+            else:
+                self._counts.failed += 1
 
     async def _write(
         self, key: str, ending: str, now: datetime.datetime, write: Callable[[Path], Awaitable[SpoolTimes]]

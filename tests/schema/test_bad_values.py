@@ -23,7 +23,7 @@ from resolvers.caller import Caller
 from resolvers.session import Session
 from server.execution.operation import Operation
 from tests.executors import executor_of
-from tests.upstream.redis_server import RedisServer
+from tests.upstream.redis_server import RedisServer, redis_connection
 from tests.upstream.server import ReceivedRequest, Reply, Server, serving
 from upstream.agents import Agent, Agents
 from upstream.caching.cache import DayCache, open_store
@@ -251,7 +251,10 @@ async def standing(cache: str, folder: Path, series: str = "") -> AsyncIterator[
             )
             async with (
                 upstream,
-                DayCache(upstream, open_store(cache), UTC, origin=lambda: series, now=lambda: NOW) as cached,
+                redis_connection(cache) as redis,
+                DayCache(
+                    upstream, open_store(cache, redis=redis), UTC, origin=lambda: series, now=lambda: NOW
+                ) as cached,
             ):
                 stand = Stand(server, upstream, cached, {})
                 server.reply = lambda request: answer(stand, request)

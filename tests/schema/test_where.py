@@ -185,8 +185,9 @@ async def asking(
             assert outcome.errors == [], (query, variables)
             return outcome.data
 
-        store = open_store(cache)
-        async with DayCache(graph.upstream, store, UTC, origin=lambda: "where", now=lambda: graph.now) as cached:
+        async with DayCache(
+            graph.upstream, open_store(cache), UTC, origin=lambda: "where", now=lambda: graph.now
+        ) as cached:
             yield lambda query, **variables: ask(cached, query, variables)
 
 

@@ -55,7 +55,7 @@ def test_a_plain_server_holds_what_it_needs(settings: dict[str, str], tmp_path: 
 
 def test_what_a_setting_needs_is_there_before_the_first_request(settings: dict[str, str], tmp_path: Path) -> None:
     settings |= {"JWT_JWKS_URL": "http://127.0.0.1:9/keys", "JWT_ISSUER": "issuer", "JWT_AUDIENCE": "graph"}
-    settings |= {"CACHE_URL": "redis://127.0.0.1:9/0", "RATE_STORE": "redis"}
+    settings |= {"CACHE_URL": "redis://127.0.0.1:9/0", "RATE_REQUESTS": "5"}
     log = tmp_path / "serve.log"
     with launched(tmp_path, log, True, **settings):
         found = loaded(log)

@@ -1,14 +1,17 @@
 """A Redis of the tests' own, on a free port of this machine."""
 
+import contextlib
 import signal
 import socket
 import subprocess
 import time
+from collections.abc import AsyncIterator
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from tests.requirements import require
+from upstream.redis.connection import RedisConnection
 
 
 class RedisServer:
@@ -64,3 +67,16 @@ class RedisServer:
                 return connection.recv(16).startswith((b"+PONG", b"-NOAUTH"))
         except OSError:
             return False
+
+
+@contextlib.asynccontextmanager
+async def redis_connection(url: str, **options: Any) -> AsyncIterator[RedisConnection | None]:
+    """Yield a connection to a Redis; None for the address of a cache that is none."""
+    if url in ("off", "memory://"):
+        yield None
+        return
+    redis = RedisConnection(url, **options)
+    try:
+        yield redis
+    finally:
+        await redis.aclose()

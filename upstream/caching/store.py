@@ -96,9 +96,6 @@ class Store(Protocol):
     async def stats(self) -> StoreStats:
         """Return the statistics."""
 
-    async def aclose(self) -> None:
-        """Let go of connections."""
-
 
 class MemoryStore:
     """Store bytes in memory, with a limit. Values that were not used for the longest time are dropped first."""
@@ -170,10 +167,11 @@ class MemoryStore:
 
     async def stats(self) -> StoreStats:
         """Return the statistics."""
-        return StoreStats("memory", len(self._entries), self._bytes, self._evictions, self._limit)
+        return self.now()
 
-    async def aclose(self) -> None:
-        """Do nothing: there is no connection."""
+    def now(self) -> StoreStats:
+        """Return the statistics at once."""
+        return StoreStats("memory", len(self._entries), self._bytes, self._evictions, self._limit)
 
     def _drop(self, key: Key) -> None:
         entry = self._entries.pop(key, None)

@@ -63,12 +63,14 @@ def cache(
     if settings.cache_in_redis:
 
         async def clear() -> int:
-            store = open_store(settings.cache_address)
+            redis = settings.redis_connection()
+            store = open_store(settings.cache_address, redis=redis)
             assert store is not None
+            assert redis is not None
             try:
                 return await store.clear(Pattern(report, {}, *days))
             finally:
-                await store.aclose()
+                await redis.aclose()
 
         try:
             typer.echo(f"{asyncio.run(clear())} entries forgotten")

@@ -21,7 +21,7 @@ def create(
         str, typer.Option(help="The groups it may see, 382,383 say, or `all`.", metavar="IDS", show_default=False)
     ],
     permissions: Annotated[
-        str, typer.Option(help="What it may do, separated by commas: explore, tables, admin.", metavar="WORDS")
+        str, typer.Option(help="What it may do, separated by commas: explore, tables, metrics, admin.", metavar="WORDS")
     ] = "explore",
     powers: Annotated[str | None, typer.Option(hidden=True)] = None,
     expires: Annotated[

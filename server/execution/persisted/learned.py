@@ -45,11 +45,6 @@ class LearnedDocuments:
         if self._store is not None:
             await self._store.set_many([(_key(hash), text.encode())], SHARED_SECONDS)
 
-    async def aclose(self) -> None:
-        """Close the connections to Redis."""
-        if self._store is not None:
-            await self._store.aclose()
-
     def _keep(self, hash: str, text: str) -> None:
         self._texts.keep(hash, text, len(text.encode()) + _AROUND)
 

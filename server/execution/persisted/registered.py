@@ -90,11 +90,6 @@ class RegisteredDocuments:
             if document is None or not introspects(document):
                 raise RequestError(403, "DOCUMENT_NOT_REGISTERED", "Only saved and registered documents run here.")
 
-    async def aclose(self) -> None:
-        """Close what is open for the learned documents."""
-        if self._learned is not None:
-            await self._learned.aclose()
-
 
 def introspects(operation: Any) -> bool:
     """Return whether an operation requests only the schema."""

@@ -8,13 +8,13 @@ import httpx
 import pytest
 
 from resolvers.caller import Caller
-from server.auth import windows_redis
 from server.auth.authenticator import Authenticator
 from server.auth.keys import AS_SET, KeyFile, Keys, Rates
 from server.auth.limiter import Limiter
 from tests.server.auth.echo import echo
 from tests.server.serving import serving
 from tests.upstream.redis_server import RedisServer
+from upstream.redis.connection import RedisConnection
 
 ALL = frozenset({"explore", "tables", "admin"})
 
@@ -33,6 +33,19 @@ def url(request: pytest.FixtureRequest) -> str | None:
     return found
 
 
+class AloneLimiter(Limiter):
+    """A limiter with a connection of its own to the Redis at `url`."""
+
+    def __init__(self, rates: Rates, url: str | None, pause: float = 1.0) -> None:
+        self.connection = None if url is None else RedisConnection(url, pause=pause)
+        super().__init__(rates, self.connection)
+
+    async def aclose(self) -> None:
+        await super().aclose()
+        if self.connection is not None:
+            await self.connection.aclose()
+
+
 def rates(answer: httpx.Response) -> dict[str, str]:
     return {name: value for name, value in answer.headers.items() if "ratelimit" in name or name == "retry-after"}
 
@@ -42,7 +55,7 @@ def test_requests(tmp_path: Path, url: str | None) -> None:
     _, anna = file.create(Caller("anna", None, ALL))
     _, bert = file.create(Caller("bert", None, ALL), Rates(5, None))
     _, free = file.create(Caller("free", None, ALL), Rates(0, None))
-    callers = Authenticator(required=True, keys=Keys(file.path), limiter=Limiter(Rates(3, 0), url))
+    callers = Authenticator(required=True, keys=Keys(file.path), limiter=AloneLimiter(Rates(3, 0), url))
     with serving(echo(callers)) as origin, httpx.Client(base_url=origin, trust_env=False) as client:
 
         def ask(key: str, path: str = "/graphql") -> httpx.Response:
@@ -78,7 +91,7 @@ def test_upstream_calls(tmp_path: Path, url: str | None) -> None:
     file = KeyFile(tmp_path / "keys.sqlite")
     _, carl = file.create(Caller("carl", None, ALL))
     _, dora = file.create(Caller("dora", None, ALL), Rates(100, 4))
-    callers = Authenticator(required=True, keys=Keys(file.path), limiter=Limiter(Rates(0, 10), url))
+    callers = Authenticator(required=True, keys=Keys(file.path), limiter=AloneLimiter(Rates(0, 10), url))
     with serving(echo(callers)) as origin, httpx.Client(base_url=origin, trust_env=False) as client:
 
         def ask(key: str, calls: int = 0) -> httpx.Response:
@@ -119,17 +132,16 @@ def test_without_credentials_each_address_counts() -> None:
 
 
 async def test_two_servers_count_together(redis: RedisServer) -> None:
-    one, other = Limiter(Rates(3, 0), redis.url), Limiter(Rates(3, 0), redis.url)
+    one, other = AloneLimiter(Rates(3, 0), redis.url), AloneLimiter(Rates(3, 0), redis.url)
     over = [(await limiter.request("both", AS_SET)).over is not None for limiter in (one, other, one, other)]
     assert over == [False, False, False, True]
     for limiter in (one, other):
         await limiter.aclose()
 
 
-async def test_without_redis_each_server_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(windows_redis, "PAUSE_SECONDS", 0.0)
+async def test_without_redis_each_server_counts(tmp_path: Path) -> None:
     with RedisServer(tmp_path) as redis:
-        limiter = Limiter(Rates(2, 0), redis.url)
+        limiter = AloneLimiter(Rates(2, 0), redis.url, pause=0.0)
 
         async def over() -> bool:
             return (await limiter.request("erna", AS_SET)).over is not None

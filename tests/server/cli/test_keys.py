@@ -233,7 +233,6 @@ def test_a_token_and_its_upstream_calls(workspace: Workspace, tmp_path: Path) ->
             "JWT_AUDIENCE": "graph",
             "JWT_POWERS_CLAIM": "roles",
             "RATE_CALLS": "2",
-            "RATE_STORE": "redis",
             "CACHE_URL": redis.url,
             "CACHE_OPEN_SECONDS": "0",
         }

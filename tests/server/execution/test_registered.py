@@ -20,6 +20,7 @@ from tests.server.application import application
 from tests.server.serving import serving
 from tests.upstream.redis_server import RedisServer
 from upstream.caching.store_redis import RedisStore
+from upstream.redis.connection import RedisConnection
 
 KNOWN = "# What must be.\nquery Must { room { name } }\n"
 HASH = sha256(KNOWN.encode()).hexdigest()
@@ -226,8 +227,10 @@ async def test_servers_learn_together_over_redis(redis: RedisServer) -> None:
     text = "{ price }"
     hash = sha256(text.encode()).hexdigest()
 
+    connection = RedisConnection(redis.url, pause=0.01)
+
     def server() -> LearnedDocuments:
-        return LearnedDocuments(20_000, RedisStore(redis.url, "gamehub-graph:documents", pause=0.01))
+        return LearnedDocuments(20_000, RedisStore(connection, "gamehub-graph:documents"))
 
     first, second = server(), server()
     assert await second.get(hash) is None
@@ -244,5 +247,4 @@ async def test_servers_learn_together_over_redis(redis: RedisServer) -> None:
     assert await third.get(hash) is None
     await third.learn(hash, text)
     assert await third.get(hash) == text
-    for one in (first, second, third, fourth):
-        await one.aclose()
+    await connection.aclose()

@@ -7,6 +7,7 @@ import random
 import re
 from collections.abc import AsyncIterator, Callable, Hashable, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -45,6 +46,7 @@ from tests.upstream.redis_server import RedisServer
 from upstream.caching.cache import DayCache
 from upstream.caching.store import MemoryStore, Store
 from upstream.caching.store_redis import RedisStore
+from upstream.redis.connection import RedisConnection
 
 UTC = ZoneInfo("UTC")
 LIMIT = 1 << 20
@@ -126,12 +128,15 @@ class GraphServer:
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
+        store = self._store()
         async with (
             connect(self.world.stranger, breaker_failures=10_000) as upstream,
-            DayCache(upstream, self._store(), UTC, now=self.world.clock) as self.cache,
+            DayCache(upstream, store, UTC, now=self.world.clock) as self.cache,
         ):
             self.coherence = Coherence(self.cache, UTC, True)
             yield
+        if isinstance(store, RedisStore):
+            await store._redis.aclose()
 
     def session(self, operation: Operation) -> Session:
         now = self.world.clock()
@@ -547,13 +552,17 @@ def test_answers_and_calls_are_those_of_a_server_without_stored_answers(world: W
         assert off.reused == 0
 
 
+def redis_store(url: str, name: str) -> RedisStore:
+    return RedisStore(RedisConnection(url), name)
+
+
 @pytest.mark.parametrize("seed", range(1))
 def test_servers_that_share_a_redis_answer_alike(world: World, seed: int, tmp_path: Path) -> None:
     chance = random.Random(100 + seed)
     with RedisServer(tmp_path) as redis, ExitStack() as stack:
         groups = [
             [
-                stack.enter_context(asked(GraphServer(world, lambda name=name: RedisStore(redis.url, name), limit)))  # type: ignore[misc]
+                stack.enter_context(asked(GraphServer(world, partial(redis_store, redis.url, name), limit)))
                 for _ in range(2)
             ]
             for name, limit in (("on", LIMIT), ("off", 0))

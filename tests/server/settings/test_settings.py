@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from server.execution.limits import ORDINARY, PATIENT
-from server.http.listening import LOOPBACK
+from server.http.proxies import LOOPBACK
 from server.settings.live import LiveSettings
 from server.settings.markdown import settings_table
 from server.settings.reading import WrongSettings, load
@@ -198,7 +198,6 @@ def test_a_token_is_one_word() -> None:
             {"JWT_JWKS_URL": "http://a.b/keys", "JWT_ISSUER": "https://a.b", "JWT_AUDIENCE": "graph"},
             "JWT_JWKS_URL begins with http://, so anybody on the way could let himself in; allowed is https",
         ),
-        ({"RATE_STORE": "redis"}, "CACHE_URL is no Redis, though RATE_STORE=redis counts there"),
     ],
 )
 def test_settings_that_do_not_go_together(values: dict[str, str], says: str) -> None:
@@ -296,7 +295,7 @@ def test_a_file_of_the_address_of_the_cache_holds_one(tmp_path: Path) -> None:
     file.write_text("\n")
     assert "which is empty; allowed is a file that holds memory://" in line(CACHE_URL_FILE=str(file))
     file.write_text(f"redis://:{TOKEN}/x@localhost")
-    assert "whose address holds a port that is no number" in line(CACHE_URL_FILE=str(file), RATE_STORE="redis")
+    assert "whose address holds a port that is no number" in line(CACHE_URL_FILE=str(file))
     file.write_text("off")
     assert line(CACHE_URL_FILE=str(file), CACHE_URL="off").startswith("CACHE_URL and CACHE_URL_FILE are both set")
 

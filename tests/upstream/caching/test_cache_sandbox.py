@@ -13,8 +13,9 @@ from redis.asyncio import Redis
 from tests.graph import Graph
 from tests.stand import NOON, Sandbox
 from tests.upstream.ledger import Clock
-from tests.upstream.redis_server import RedisServer
+from tests.upstream.redis_server import RedisServer, redis_connection
 from upstream.caching.cache import DayCache, open_store
+from upstream.caching.store_redis import RedisStore
 from upstream.call import Call
 from upstream.errors import NotFound, UpstreamFailed
 from upstream.reports.table import (
@@ -195,9 +196,10 @@ async def test_while_the_sandbox_is_away_the_month_is_stale_and_says_since_when(
 async def shared(graph: Graph, clock: Clock, tmp_path: Path) -> AsyncIterator[tuple[RedisServer, DayCache, DayCache]]:
     """Two gateways that share a Redis."""
     with RedisServer(tmp_path) as redis:
-        both = [DayCache(graph.upstream, open_store(redis.url), UTC, now=clock) for _ in range(2)]
-        async with both[0], both[1]:
-            yield redis, both[0], both[1]
+        async with redis_connection(redis.url) as one, redis_connection(redis.url) as other:
+            both = [DayCache(graph.upstream, RedisStore(each), UTC, now=clock) for each in (one, other)]
+            async with both[0], both[1]:
+                yield redis, both[0], both[1]
 
 
 async def test_two_gateways_share_days_through_redis(
@@ -250,7 +252,7 @@ async def test_without_its_redis_the_gateway_goes_on_without_a_cache(
     with structlog.testing.capture_logs() as lines:
         for _ in range(2):
             assert (await one.fetch(days(GROUP_MOVEMENTS, 1, 9))).rows == first.rows
-    assert [line["event"] for line in lines if line["log_level"] != "debug"] == ["cache.down"]
+    assert [line["event"] for line in lines if line["log_level"] != "debug"] == ["redis.down"]
     assert len(sandbox.calls()) == 2
     with pytest.raises(ConnectionError):
         await one.forget()

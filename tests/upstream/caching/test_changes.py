@@ -10,7 +10,7 @@ import pytest
 from tests.strangers.stranger import Stranger
 from tests.strangers.upstreams import connect
 from tests.upstream.ledger import Clock
-from tests.upstream.redis_server import RedisServer
+from tests.upstream.redis_server import RedisServer, redis_connection
 from upstream.caching.cache import DayCache
 from upstream.caching.changes import Changes
 from upstream.caching.store import MemoryStore
@@ -36,10 +36,8 @@ def redis(tmp_path: Path) -> Iterator[RedisServer]:
 
 @pytest.fixture
 async def stores(redis: RedisServer) -> AsyncIterator[list[RedisStore]]:
-    found = [RedisStore(redis.url), RedisStore(redis.url)]
-    yield found
-    for store in found:
-        await store.aclose()
+    async with redis_connection(redis.url) as one, redis_connection(redis.url) as other:
+        yield [RedisStore(one), RedisStore(other)]
 
 
 async def test_the_last_change_of_a_day_counts() -> None:

@@ -5,9 +5,10 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from tests.upstream.ledger import START, Clock
-from tests.upstream.redis_server import RedisServer
+from tests.upstream.redis_server import RedisServer, redis_connection
 from upstream.caching.cache import open_store
 from upstream.caching.store import Key, MemoryStore, Pattern, Store, series
+from upstream.caching.store_redis import RedisStore
 
 WHERE = series("R5", "f00", "here", "", [("group_id", 5)])
 OTHER = series("R7", "f00", "here", "caller: a/b %", [("user_id", 60)])
@@ -22,12 +23,13 @@ def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
 
 @pytest.fixture(params=["memory", "redis"])
 async def store(request: pytest.FixtureRequest) -> AsyncIterator[Store]:
-    url = "memory://" if request.param == "memory" else request.getfixturevalue("redis").url
-    found = open_store(url, namespace="test [a]*")
-    assert found is not None
-    await found.clear(Pattern())
-    yield found
-    await found.aclose()
+    if request.param == "memory":
+        yield MemoryStore()
+        return
+    async with redis_connection(request.getfixturevalue("redis").url) as connection:
+        found = RedisStore(connection, "test [a]*")
+        await found.clear(Pattern())
+        yield found
 
 
 def day(number: int, name: str = WHERE) -> Key:

@@ -9,9 +9,10 @@ import pytest
 import structlog
 from redis.asyncio import Redis
 
-from tests.upstream.redis_server import RedisServer
+from tests.upstream.redis_server import RedisServer, redis_connection
 from upstream.caching.store import Pattern
 from upstream.caching.store_redis import RedisStore
+from upstream.redis.connection import RedisConnection
 
 KEY = ("R5:f:o::group_id=5", "2026-03-01")
 
@@ -24,9 +25,8 @@ def redis(tmp_path: Path) -> Iterator[RedisServer]:
 
 @pytest.fixture
 async def store(redis: RedisServer) -> AsyncIterator[RedisStore]:
-    found = RedisStore(redis.url, timeout=0.3, pause=0.0)
-    yield found
-    await found.aclose()
+    async with redis_connection(redis.url, timeout=0.3, pause=0.0) as connection:
+        yield RedisStore(connection)
 
 
 async def test_a_redis_that_is_gone_is_an_empty_one_and_one_line_in_the_log(
@@ -41,13 +41,13 @@ async def test_a_redis_that_is_gone_is_an_empty_one_and_one_line_in_the_log(
             await store.set_many([(KEY, b"rows")], 60)
             await store.delete([KEY])
         assert (await store.stats()).down
-    assert [line["event"] for line in lines] == ["cache.down"]
+    assert [line["event"] for line in lines] == ["redis.down"]
     redis.start()
     with structlog.testing.capture_logs() as lines:
         assert await store.get_many([KEY]) == [None]
         await store.set_many([(KEY, b"rows")], 60)
         assert await store.get_many([KEY]) == [b"rows"]
-    assert [line["event"] for line in lines] == ["cache.up"]
+    assert [line["event"] for line in lines] == ["redis.up"]
 
 
 async def test_nobody_is_told_that_a_correction_is_forgotten_when_redis_is_gone(
@@ -59,14 +59,14 @@ async def test_nobody_is_told_that_a_correction_is_forgotten_when_redis_is_gone(
 
 
 async def test_a_redis_that_hangs_is_left_alone_for_a_while(redis: RedisServer) -> None:
-    store = RedisStore(redis.url, timeout=0.2, pause=3600)
-    await store.set_many([(KEY, b"rows")], 60)
-    redis.hang(True)
-    assert await store.get_many([KEY]) == [None]
-    redis.hang(False)
-    # It would answer, but gets no request.
-    assert await store.get_many([KEY]) == [None]
-    await store.aclose()
+    async with redis_connection(redis.url, timeout=0.2, pause=3600) as connection:
+        store = RedisStore(connection)
+        await store.set_many([(KEY, b"rows")], 60)
+        redis.hang(True)
+        assert await store.get_many([KEY]) == [None]
+        redis.hang(False)
+        # It would answer, but gets no request.
+        assert await store.get_many([KEY]) == [None]
 
 
 async def test_a_redis_that_is_full_can_still_be_read(redis: RedisServer, store: RedisStore) -> None:
@@ -77,13 +77,14 @@ async def test_a_redis_that_is_full_can_still_be_read(redis: RedisServer, store:
     with structlog.testing.capture_logs() as lines:
         for entry in big:
             await store.set_many([entry], 60)
-    assert [line["event"] for line in lines] == ["cache.refused"]
+    assert [line["event"] for line in lines] == ["redis.refused"]
     assert await store.get_many([KEY]) == [b"rows"]
 
 
 async def test_clients_that_leave_do_not_get_each_other_s_answers(redis: RedisServer) -> None:
     # A generous deadline: the test is about answers, and a busy machine may be late.
-    store = RedisStore(redis.url, timeout=30, pause=0.0)
+    connection = RedisConnection(redis.url, timeout=30, pause=0.0)
+    store = RedisStore(connection)
     keys = [(KEY[0], f"2026-03-{day:02}") for day in range(1, 29)]
     await store.set_many([(key, key[1].encode() * 2000) for key in keys], 60)
 
@@ -99,20 +100,21 @@ async def test_clients_that_leave_do_not_get_each_other_s_answers(redis: RedisSe
         outcomes = await asyncio.gather(*tasks, return_exceptions=True)
         assert all(outcome is None or isinstance(outcome, asyncio.CancelledError) for outcome in outcomes)
         assert all(outcome is None for outcome in outcomes[1::2])
-    await store.aclose()
+    await connection.aclose()
 
 
 async def test_closing_waits_for_the_commands_whose_callers_left(redis: RedisServer) -> None:
     """Otherwise a command would open a connection that nobody closes."""
-    store = RedisStore(redis.url, timeout=30, pause=0.0)
+    connection = RedisConnection(redis.url, timeout=30, pause=0.0)
+    store = RedisStore(connection)
     tasks = [asyncio.create_task(store.set_many([(KEY, b"x" * 1_000_000)], 60)) for _ in range(10)]
     await asyncio.sleep(0.001)
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-    under_way = set(store._running)
+    under_way = set(connection._running)
     assert under_way
-    await store.aclose()
+    await connection.aclose()
     assert all(task.done() for task in under_way)
     async with Redis.from_url(redis.url) as other:
         assert len(await other.client_list()) == 1  # this one
@@ -173,15 +175,9 @@ async def test_a_value_that_does_not_fit_its_key_is_not_believed(
 
 
 async def test_two_namespaces_share_a_redis_and_nothing_else(redis: RedisServer) -> None:
-    one, other = RedisStore(redis.url, "one"), RedisStore(redis.url, "other")
-    await one.set_many([(KEY, b"rows")], 60)
-    assert await other.get_many([KEY]) == [None]
-    assert await other.clear(Pattern()) == 0
-    assert await one.get_many([KEY]) == [b"rows"]
-    await one.aclose()
-    await other.aclose()
-
-
-def test_a_url_that_is_none_is_refused() -> None:
-    with pytest.raises(ValueError, match="Redis URL"):
-        RedisStore("http://127.0.0.1")
+    async with redis_connection(redis.url) as connection:
+        one, other = RedisStore(connection, "one"), RedisStore(connection, "other")
+        await one.set_many([(KEY, b"rows")], 60)
+        assert await other.get_many([KEY]) == [None]
+        assert await other.clear(Pattern()) == 0
+        assert await one.get_many([KEY]) == [b"rows"]

@@ -2,13 +2,13 @@
 
 import pytest
 
-from server.http.listening import CannotListen, listen, page_address
+from server.listening.listening_socket import CannotListen, listen
 
 
 def test_a_port_in_use_is_one_clear_line() -> None:
     bound = listen("127.0.0.1", 0)
-    port = bound.getsockname()[1]
-    assert page_address(bound) == f"http://127.0.0.1:{port}"
+    port = bound.socket.getsockname()[1]
+    assert bound.page_address() == f"http://127.0.0.1:{port}"
     with pytest.raises(CannotListen, match=f"^port {port} is in use: .*--port$"):
         listen("127.0.0.1", port)
     bound.close()
@@ -23,5 +23,5 @@ def test_a_wrong_address_is_one_clear_line() -> None:
 
 def test_the_page_of_every_network_is_here() -> None:
     bound = listen("0.0.0.0", 0)
-    assert page_address(bound).startswith("http://127.0.0.1:")
+    assert bound.page_address().startswith("http://127.0.0.1:")
     bound.close()

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from server.probes import UpstreamProbes
+from server.health.probes import UpstreamProbes
 
 
 async def test_a_finding_says_what_is_wrong() -> None:

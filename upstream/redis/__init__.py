@@ -1,0 +1,1 @@
+"""The Redis or Valkey that servers share: its address, and the connection to it."""
