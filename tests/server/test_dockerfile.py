@@ -180,7 +180,7 @@ def test_the_steps_make_a_server_that_lives(steps: Steps, tmp_path: Path) -> Non
     # Upstreams that do not exist: the image needs none to live.
     environment |= {"GAMEHUB_URL": "http://127.0.0.1:9", "GAMEHUB_TOKEN": "t"}
     process = subprocess.Popen(
-        contained(stage, state, command), env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True
+        contained(stage, state, command), env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
     try:
         assert process.stdout is not None
