@@ -18,6 +18,7 @@ import orjson
 import pytest
 
 from tests.debian_root import copied, debian_root, passed_on
+from tests.deploy.programs import hadolint
 
 ROOT = Path(__file__).parent.parent.parent
 STATE = "var/lib/gamehub-graph"
@@ -158,6 +159,11 @@ def test_the_image_is_small_and_safe(steps: Steps) -> None:
         word == "RUN" and "--require-hashes" in rest and "requirements-image.lock" in rest for word, rest in steps
     )
     assert last[-1] == ("CMD", '["gamehub-graph", "serve"]')
+
+
+def test_hadolint_has_no_complaint() -> None:
+    looked = subprocess.run([hadolint(), "--no-color", ROOT / "Dockerfile"], capture_output=True, text=True, check=False)
+    assert (looked.returncode, looked.stdout) == (0, "")
 
 
 def test_the_steps_make_a_server_that_lives(steps: Steps, tmp_path: Path) -> None:
