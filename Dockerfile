@@ -11,7 +11,7 @@ WORKDIR /build
 # This lock has what the application and its build need, in the versions of requirements.lock. Every archive is fetched
 # and checked against its hash; the application is then installed from these archives alone, which leaves the tools out.
 COPY requirements-image.lock ./
-RUN python -m pip download --quiet --require-hashes --requirement requirements-image.lock --dest archives
+RUN python -m pip download --quiet --no-deps --require-hashes --requirement requirements-image.lock --dest archives
 COPY pyproject.toml README.md LICENSE ./
 COPY engine ./engine
 COPY queries ./queries
@@ -28,7 +28,7 @@ RUN python -m venv --without-pip "$APP" \
     && python -m venv --without-pip /build/tools \
     && python -m pip --python /build/tools/bin/python install --quiet --no-compile --no-index --find-links archives \
         cyclonedx-bom \
-    && /build/tools/bin/python -m cyclonedx_py environment --output-reproducible --pyproject pyproject.toml \
+    && /build/tools/bin/python -m cyclonedx_py environment --no-validate --output-reproducible --pyproject pyproject.toml \
         --output-file "$APP/sbom.cdx.json" "$APP/bin/python" \
     && mkdir -p "$STATE"
 
