@@ -13,7 +13,7 @@ SHELL := bash
 
 .DEFAULT_GOAL := help
 .PHONY: help serve test packages check fuzz-engine oracle lint install answers explorer bench bench-faults bench-planner bench-totals \
-	bench-hostile spark amounts counts docs lock sbom audit clean
+	bench-hostile bench-restart spark amounts counts docs lock sbom audit clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -114,6 +114,9 @@ bench-totals: install ## the memory of totals over more and more days
 
 bench-planner: install ## the planner against always per key, always in bulk and an oracle
 	@$(BIN)/python benchmarks/planner_bench.py --write docs/explanation/planner.md $(ARGS)
+
+bench-restart: install ## requests that are lost when a server stops under load
+	@$(BIN)/python benchmarks/restart_bench.py $(ARGS)
 
 bench-hostile: install ## what hostile requests and slow sockets cost, and what they cost others
 	@$(BIN)/python benchmarks/hostile_bench.py $(ARGS)

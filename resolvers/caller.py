@@ -9,7 +9,7 @@ class Caller:
 
     name: str  # for logs, metrics, limits; never a secret
     groups: frozenset[int] | None = None  # the groups it may see; None: all
-    permissions: frozenset[str] = frozenset()  # explore, tables, admin
+    permissions: frozenset[str] = frozenset()  # explore, tables, metrics, admin
 
 
-EVERYONE = Caller("open", None, frozenset({"explore", "tables", "admin"}))
+EVERYONE = Caller("open", None, frozenset({"explore", "tables", "metrics", "admin"}))

@@ -5,6 +5,7 @@ import inspect
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, TypeVar
 
 from starlette.applications import Starlette
@@ -18,24 +19,29 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from server.auth.linking import link_routes
 from server.auth.middleware import AuthMiddleware
-from server.auth.permissions import ADMIN
+from server.auth.permissions import ADMIN, OWN_PARTS
 from server.execution.limits import ORDINARY
 from server.execution.operation import Operation
 from server.execution.saved import check, document_of
 from server.http.access_log import AccessLog
-from server.http.admission import Admission
+from server.http.admission import Admission, AdmissionCounts
 from server.http.compression import CompressedPages
 from server.http.error_response import error_response
 from server.http.graphql import GraphQL
 from server.http.guards.hosts import Hosts, relative
 from server.http.guards.origins import Origins, cors
-from server.http.metrics import Counted, metrics_route
+from server.http.metrics import metrics_registry, metrics_route
+from server.http.proxies import TrustedProxies
 from server.http.readiness import Readiness
 from server.http.request_error import RequestError
 from server.http.writing import encode
 from server.mcp.endpoint import PATH as MCP_PATH
 from server.mcp.endpoint import McpEndpoint
 from server.mcp.tools import AssistantTools
+from server.metrics.capacity import CapacityFigures
+from server.metrics.operations import OperationFigures
+from server.metrics.process import ProcessFigures
+from server.metrics.requests import RequestCounts
 from server.odata.routes import ODataService
 from server.pages.about import About
 from server.pages.answers import answer_routes
@@ -134,12 +140,18 @@ def create_app(services: Services) -> Starlette:
     )
 
     @asynccontextmanager
+    async def once(app: Starlette) -> AsyncIterator[None]:
+        flight = sql.flight(app) if services.whole else nothing()
+        async with schedule.open() if schedule is not None else nothing(), flight:
+            yield
+
+    @asynccontextmanager
     async def live(app: Starlette) -> AsyncIterator[None]:
         # The authenticator writes its last counts through the connection of the services.
-        async with services.lifespan(), authenticator, schedule.open() if schedule is not None else nothing():
+        async with services.lifespan(), authenticator:
             try:
-                flight = sql.flight(app) if services.whole else nothing()
-                async with flight, services.subscriptions.open() if services.subscriptions else nothing():
+                together = services.siblings.open(registry, partial(once, app))
+                async with together, services.subscriptions.open() if services.subscriptions else nothing():
                     yield
             finally:
                 await assistants.aclose()
@@ -159,6 +171,18 @@ def create_app(services: Services) -> Starlette:
     problems = ProblemPages(lambda: tables.tables)
     fields = Fields(executor.schema._schema, lambda caller: executor.context(Operation("", caller=caller)))
     pages = CompressedPages(http.compress_from)
+    requests, admission = RequestCounts(), AdmissionCounts()
+    registry = metrics_registry(
+        requests,
+        OperationFigures(
+            lambda: executor.engine.counts if executor.engine is not None else {}, lambda: services.stored.reused
+        ),
+        *services.figures,
+        CapacityFigures(admission, services.connections, tables.files, sql.counts, lambda: services.shown_limits),
+        *([schedule] if schedule is not None else []),
+        *([SubscriptionFigures(subscriptions)] if subscriptions is not None else []),
+        ProcessFigures(lambda: not services.readiness.wrong),
+    )
     return App(
         {"/graphql": graphql},
         problems,
@@ -167,15 +191,7 @@ def create_app(services: Services) -> Starlette:
             *subscribing,
             Route("/healthz", healthz),
             readiness_route(services.readiness),
-            metrics_route(
-                Counted(
-                    lambda: executor.engine.counts if executor.engine is not None else {},
-                    services.upstream_stats,
-                    lambda: services.stored.reused,
-                ),
-                *([schedule] if schedule is not None else []),
-                *([SubscriptionFigures(services.subscriptions)] if services.subscriptions is not None else []),
-            ),
+            metrics_route(registry, services.siblings.exposition),
             *pages.of(reconcile_routes(schedule) if schedule is not None else []),
             *link_routes(authenticator),
             *answer_routes(tables),
@@ -196,10 +212,13 @@ def create_app(services: Services) -> Starlette:
         ],
         # A preflight request carries no credential, so CORS answers it before authentication.
         middleware=[
-            Middleware(AccessLog, guards=(Hosts(http.hosts), Origins(http.origins))),
+            Middleware(TrustedProxies, trusted=http.proxies, prefix=http.root_path, own=OWN_PARTS),
+            Middleware(
+                AccessLog, guards=(Hosts(http.hosts), Origins(http.origins)), counts=requests, slow=http.slow_seconds
+            ),
             *cors(http.origins, http.origin_headers),
             Middleware(AuthMiddleware, callers=authenticator, page=problems.refused),
-            Middleware(Admission, running=http.most_running, waiting=http.most_waiting),
+            Middleware(Admission, running=http.most_running, waiting=http.most_waiting, counts=admission),
         ],
         exception_handlers={HTTPException: refused},
         lifespan=live,
@@ -210,7 +229,7 @@ def readiness_route(readiness: Readiness) -> Route:
     """Return the route `/readyz`. Only a caller with the permission `admin` sees what is wrong."""
 
     async def readyz(request: Request) -> Response:
-        wrong = await readiness.wrong()
+        wrong = readiness.wrong
         content: dict[str, Any] = {"ready": not wrong}
         if ADMIN in request.scope["caller"].permissions:
             content |= {"notReady": wrong, "notes": readiness.notes}

@@ -22,9 +22,11 @@ from resolvers.session import Session
 from resolvers.topics.poll import Poll, PolledRoom
 from server.execution.operation import Operation
 from server.forgetting import FORGET, KEEPING_SECONDS, STATS, describe, forget
-from server.health import CacheHealth, ServerHealth, UpstreamHealth
-from server.http.readiness import Readiness
+from server.health.health import CacheHealth, ServerHealth, UpstreamHealth
+from server.health.probes import UpstreamProbes
 from server.kept_sums import KeptSums
+from server.logs import LOG_CONTEXT
+from server.metrics.upstreams import UpstreamFigures
 from server.settings.live import LiveSettings
 from server.settings.settings import Settings
 from server.tables.config import TablesConfig
@@ -108,6 +110,8 @@ class Gateway:
         self._coherence: Coherence | None = None
         self._currencies = Currencies()
         self._sums = KeptSums(self.would_read)
+        # Called at the end of each upstream call.
+        self.listeners: list[Listener] = []
         self.redis = settings.redis_connection()
         # They save something in the file of the journal, every ten seconds and at the end.
         self.savers: list[Callable[[Journal], Awaitable[None]]] = []
@@ -116,7 +120,7 @@ class Gateway:
     async def open(self) -> AsyncIterator[None]:
         """Open the gateway. Calls are possible inside the block."""
         journal = Journal(self._settings.journal_file)
-        self._upstream = Upstream(self._gamehub(), self._gamelog(), journal)
+        self._upstream = Upstream(self._gamehub(), self._gamelog(), journal, self.listeners, LOG_CONTEXT.get)
         self._cached = self._cache(self._upstream, journal)
         await asyncio.to_thread(self._cached.changes.load)
         same_days = self._settings.gamehub_timezone == self._zone.key
@@ -332,6 +336,15 @@ class Gateway:
         """Return the counts of each upstream for the metrics."""
         return self._upstream.stats() if self._upstream is not None else {}
 
+    def figures(self) -> UpstreamFigures:
+        """Return the collector of the upstreams and the cache, for `/metrics`."""
+        return UpstreamFigures(
+            self.stats,
+            lambda: self._upstream.calls if self._upstream is not None else {},
+            lambda: self._cached,
+            lambda: self.redis,
+        )
+
     @property
     def cache(self) -> DayCache:
         """Return the days cache, for `gamehub-graph cache`."""
@@ -348,15 +361,15 @@ class Gateway:
             found.append(Probe(title, Call.of(GAME_LOGS, minute, agent=agent, game_type="slot")))
         return found
 
-    def readiness(self) -> Readiness:
-        """Return the readiness of the server: the probes of the configured systems."""
+    def upstream_probes(self) -> UpstreamProbes:
+        """Return the probes of the configured systems."""
         titles = [probe.title for probe in self.probes() if probe.call.report.system not in self.missing]
-        return Readiness({title: partial(self._probe, title) for title in titles}, self._notes)
+        return UpstreamProbes({title: partial(self._probe, title) for title in titles})
 
-    async def health(self, probed: Readiness) -> ServerHealth:
+    async def health(self, probed: UpstreamProbes) -> ServerHealth:
         """Return the health of the upstreams and of the cache.
 
-        An upstream that answered a moment ago is healthy. Others are probed, as for the readiness.
+        An upstream that answered a moment ago is healthy. Others are probed.
         """
         found = await asyncio.gather(*(self._health(name, probed) for name in probed.names))
         lacking = [
@@ -366,7 +379,7 @@ class Gateway:
         ]
         return ServerHealth([*found, *lacking], _of_cache((await self.cache.stats()).store))
 
-    async def _health(self, name: str, probed: Readiness) -> UpstreamHealth:
+    async def _health(self, name: str, probed: UpstreamProbes) -> UpstreamHealth:
         assert self._upstream is not None, "the gateway is not open"
         system = next(system for system in System if name.startswith(system.value))
         answered, open_breakers = self._upstream.answered(system), self._upstream.notes()
@@ -387,7 +400,8 @@ class Gateway:
         """Return whether figures of a sandbox may be in an answer."""
         return any(self.made_up(system) for system in System if system not in self.missing)
 
-    def _notes(self) -> list[str]:
+    def notes(self) -> list[str]:
+        """Return what is wrong with the upstreams as far as it is known without a call."""
         missing = [note for system, note in self.missing.items() if system not in self._others]
         redis = self.redis.notes() if self.redis is not None else []
         return [*missing, *redis, *(self._upstream.notes() if self._upstream is not None else ())]

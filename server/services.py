@@ -9,6 +9,8 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from prometheus_client.registry import Collector
+
 from resolvers.prediction.predict import foresee
 from resolvers.session import Session
 from schema import graph
@@ -21,19 +23,20 @@ from server.execution.saved import SavedQuery, fitting, saved_queries
 from server.execution.stored_answers import StoredAnswers
 from server.execution.trace import finish
 from server.gateway import Gateway
-from server.health import ServerHealth
+from server.health.health import ServerHealth
 from server.http.config import HttpConfig
-from server.http.metrics import Stats
+from server.http.connection_counts import ConnectionCounts
 from server.http.readiness import Readiness
 from server.pages.choices import choice_documents
 from server.reconcile.schedule import Schedule
 from server.settings.live import LiveSettings
-from server.settings.settings import Settings
+from server.settings.settings import SHOWN_LIMITS, Settings
 from server.sql.config import SqlConfig
 from server.subscriptions.poller import LocalPoller
 from server.subscriptions.subscriptions import Subscriptions
 from server.tables.config import TablesConfig
 from server.usage import Usage, today_in
+from server.workers.siblings import NoSiblings, Siblings
 from upstream.reports.table import System
 from upstream.resilience.bucket import Bucket
 
@@ -58,23 +61,26 @@ async def healthy() -> ServerHealth:
 class Services:
     """The parts of one application.
 
-    `lifespan` opens what must be open while operations run. `upstream_stats` returns the counts for `/metrics`.
+    `lifespan` opens what must be open while operations run. `figures` are collectors for `/metrics`, and `shown_limits`
+    limits that it shows, by the names of their settings. `connections` are counted by the server that listens.
     `schedule` compares the reports while the server runs. `subscriptions` serves subscriptions. `stored` are answers
     that are used again. `usage` counts which clients ask for which fields. `health` returns the health of the upstreams
-    and of the cache, `sandbox` whether their figures are made up. `whole` is False for a subgraph: it has no SQL. The
-    default authenticator accepts every request.
+    and of the cache, `sandbox` whether their figures are made up. `whole` is False for a subgraph: it has no SQL.
+    `siblings` are the other processes of the server. The default authenticator accepts every request.
     """
 
     executor: Executor
     saved: Sequence[SavedQuery] = ()
     lifespan: Lifespan = nothing
     authenticator: Authenticator = field(default_factory=Authenticator)
-    readiness: Readiness = field(default_factory=lambda: Readiness({}))
+    readiness: Readiness = field(default_factory=Readiness)
     registered: RegisteredDocuments | None = None
     http: HttpConfig = field(default_factory=HttpConfig)
     tables: TablesConfig = field(default_factory=TablesConfig)
     sql: SqlConfig = field(default_factory=SqlConfig)
-    upstream_stats: Stats = dict
+    figures: Sequence[Collector] = ()
+    shown_limits: Mapping[str, float] = field(default_factory=dict)
+    connections: ConnectionCounts = field(default_factory=ConnectionCounts)
     schedule: Schedule | None = None
     subscriptions: Subscriptions | None = None
     stored: StoredAnswers = field(default_factory=StoredAnswers)
@@ -82,6 +88,7 @@ class Services:
     health: Callable[[], Awaitable[ServerHealth]] = healthy
     sandbox: Callable[[], bool] = bool
     whole: bool = True
+    siblings: Siblings = field(default_factory=NoSiblings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,12 +121,12 @@ def build(
         gateway.open,
         tables=gateway.tables_config(),
         sql=live.first.sql,
-        upstream_stats=gateway.stats,
+        figures=(gateway.figures(),),
         gateway=gateway,
     )
 
 
-def build_server(live: LiveSettings, *, closed: bool) -> GraphServices:
+def build_server(live: LiveSettings, *, closed: bool, siblings: Siblings | None = None) -> GraphServices:
     """Construct everything that a server needs. `closed` says whether callers need a credential.
 
     Raises BrokenQuery for a wrong document in the documents folder.
@@ -136,12 +143,12 @@ def build_server(live: LiveSettings, *, closed: bool) -> GraphServices:
         known |= read_folder(settings.documents_folder)
     usage = Usage(services.executor.documents, services.executor.schema._schema, today_in(settings.business_zone))
     services.gateway.savers.append(usage.save)
-    readiness = services.gateway.readiness()
+    authenticator = Authenticator.of(live, closed, services.gateway.redis)
     return replace(
         services,
-        authenticator=Authenticator.of(live, closed, services.gateway.redis),
-        readiness=readiness,
-        health=partial(services.gateway.health, readiness),
+        authenticator=authenticator,
+        readiness=Readiness({"keys": authenticator.wrong}, services.gateway.notes),
+        health=partial(services.gateway.health, services.gateway.upstream_probes()),
         sandbox=lambda: services.gateway.sandbox,
         registered=RegisteredDocuments(
             known, only=settings.documents == "saved", learned=_learned(settings, services.gateway.redis)
@@ -156,9 +163,14 @@ def build_server(live: LiveSettings, *, closed: bool) -> GraphServices:
             compress_from=settings.compress_from_bytes,
             most_batched=settings.max_batched_operations,
             mcp=settings.mcp == "on",
+            slow_seconds=settings.slow_seconds,
+            proxies=settings.proxies,
+            root_path=settings.root_path or "",
         ),
+        shown_limits={name: float(getattr(settings, name.lower())) for name in SHOWN_LIMITS},
         schedule=Schedule.of(services.gateway, settings) if only is None else None,
         whole=only is None,
+        siblings=siblings or NoSiblings(),
         subscriptions=Subscriptions(
             services.executor,
             services.gateway.session,

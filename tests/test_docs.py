@@ -123,7 +123,6 @@ def test_the_picture_of_the_rooms_shows_their_imports() -> None:
 
 # Words that look like settings and are something else.
 NOT_SETTINGS = {
-    "FORWARDED_ALLOW_IPS",  # uvicorn's
     "REQUIRE_ALL",  # of the tests
     "ENGINE_SEED", "ENGINE_OPERATIONS", "ORACLE_SEED", "ORACLE_DOCUMENTS", "ORACLE_KNOWN",  # of the Makefile
     "NODE_ENV",

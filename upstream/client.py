@@ -5,7 +5,7 @@ import math
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import partial
 from types import TracebackType
 from typing import Any, Self
@@ -13,6 +13,7 @@ from typing import Any, Self
 import structlog
 
 from upstream.call import Answer, Call
+from upstream.call_counts import BREAKER_OPEN, CallCounts
 from upstream.errors import NotFound, Overloaded, Unavailable, UpstreamError
 from upstream.gamehub import GameHubClient, GameHubConfig
 from upstream.gamelog import GameLogClient, GameLogConfig
@@ -41,6 +42,8 @@ class Upstream:
     caller that gives up leaves the call, its connection and the other callers untouched: the call goes on where it
     stands, in a task of its own. When the last caller has left, the call is stopped, and its slot is free. A call ends
     at its own deadline, or at the latest deadline of its callers.
+
+    `facts` returns the `request` and the `caller` that this task works for, for the journal.
     """
 
     def __init__(
@@ -49,6 +52,7 @@ class Upstream:
         gamelog: GameLogConfig | None,
         journal: Journal | None = None,
         listeners: Sequence[Listener] = (),
+        facts: Callable[[], Mapping[str, str]] = dict,
     ) -> None:
         self._systems: dict[System, GameHubClient | GameLogClient] = {}
         self._breakers: dict[System, Breakers] = {}
@@ -69,7 +73,9 @@ class Upstream:
         quieten(self._redactor)
         self._journal = journal
         self._listeners = list(listeners)
+        self._facts = facts
         self._flights: SingleFlights[Hashable, Answer[Any] | UpstreamError] = SingleFlights(self._failed)
+        self.calls = CallCounts()
         self._irregular: dict[System, Counter[tuple[str, str]]] = {system: Counter() for system in System}
         # When each system last answered a call (`time.monotonic`).
         self._answered: dict[System, float] = {}
@@ -106,6 +112,7 @@ class Upstream:
         started = time.monotonic() if observe is not None else 0.0
         outcome = await flight.wait()
         if not own:
+            self.calls[call.report.code].joined += 1
             outcome = self._read(call, outcome)
         if observe is not None:
             self._notify([observe], call, outcome, started)
@@ -173,6 +180,7 @@ class Upstream:
             passage = breakers.admit(call.report) if breakers is not None else None
         except BreakerOpen as refused:
             # The failures that opened it are logged and recorded. Calls that are not made are only counted.
+            self.calls[call.report.code].outcomes[BREAKER_OPEN] += 1
             self._notify(self._listeners, call, refused, tally.started)
             return refused
         outcome: Answer[Any] | UpstreamError
@@ -209,6 +217,7 @@ class Upstream:
         finally:
             if passage is not None and not settled:
                 passage.drop()
+        self.calls[call.report.code].note(outcome, tally, time.monotonic() - tally.started)
         if self._listeners:
             self._notify(self._listeners, call, outcome, tally.started)
         return outcome
@@ -228,6 +237,7 @@ class Upstream:
         error.params = redact.value(_params(call))
         error.upstream_code = redact.text(error.upstream_code) if error.upstream_code is not None else None
         error.correlation_id = error.correlation_id or uuid.uuid4().hex[:12]
+        self._name_request(error)
         error.payload = redact.payload(error.payload, PAYLOAD_LIMIT) if error.payload is not None else None
         error.__cause__ = error.__context__ = None
         error.with_traceback(None)
@@ -250,6 +260,11 @@ class Upstream:
             error.message = redact.text(absence(call.report, call.params))
             error.args = (error.message,)
 
+    def _name_request(self, error: UpstreamError) -> None:
+        """Note for which request and caller the call was made."""
+        facts = self._facts()
+        error.request, error.caller = facts.get("request", ""), facts.get("caller", "")
+
     def _note(self, call: Call, bad: BadValues, new: Counter[str], first: bool) -> None:
         """Count bad values of an answer (C34). Log the first ones and record them in the journal."""
         counted = self._irregular[call.report.system]
@@ -259,6 +274,7 @@ class Upstream:
             return
         error = bad.first.error
         error.params = self._redactor.value(_params(call))
+        self._name_request(error)
         error.payload = self._redactor.payload(bad.payload, PAYLOAD_LIMIT) if bad.payload is not None else None
         _log.warning(
             "upstream.irregular",

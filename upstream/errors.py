@@ -21,7 +21,8 @@ from typing import ClassVar
 class UpstreamError(Exception):
     """Say that an upstream call failed: its parameters, the answer, and the id under which the journal keeps the error.
 
-    `column` is set if one value of an answer is wrong, and not the whole answer.
+    `column` is set if one value of an answer is wrong, and not the whole answer. `request` and `caller` are the id of
+    the request that made the call, and the name of its caller, for the operator.
     """
 
     code: ClassVar[str] = "UPSTREAM_ERROR"
@@ -51,6 +52,8 @@ class UpstreamError(Exception):
         self.upstream_code = upstream_code
         self.correlation_id = correlation_id
         self.payload = payload
+        self.request = ""
+        self.caller = ""
         self.requests = 0  # the number of HTTP requests of the failed call
         self.waited = 0.0  # the seconds for which they waited for their turn
 

@@ -12,8 +12,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -42,7 +42,9 @@ CREATE TABLE IF NOT EXISTS error (
     upstream_code TEXT,
     message TEXT NOT NULL,
     payload BLOB,
-    size INTEGER NOT NULL
+    size INTEGER NOT NULL,
+    request TEXT NOT NULL DEFAULT '',
+    caller TEXT NOT NULL DEFAULT ''
 );
 CREATE TABLE IF NOT EXISTS note (
     name TEXT PRIMARY KEY,
@@ -67,7 +69,10 @@ DELETE FROM usage WHERE (field, client, version) IN (
 )
 """
 _COUNTING_SINCE = "usage since"
-_COLUMNS = "at, correlation_id, code, report, params, status, upstream_code, message, payload"
+_COLUMNS = "at, correlation_id, code, report, params, status, upstream_code, message, payload, request, caller"
+# Columns that the files of earlier versions lack. Earlier versions can still write to a file that has them.
+_ADDED = ("request", "caller")
+_MARKS = ", ".join("?" * 12)
 
 
 class JournalUnreadable(Exception):
@@ -78,7 +83,8 @@ class JournalUnreadable(Exception):
 class Entry:
     """Hold a failed call. `at` is in UTC; `payload` is the answer of the upstream, see `upstream/evidence.py`.
 
-    The payload contains no tokens, of rows only what a fault report needs, and at most 16 KiB.
+    The payload contains no tokens, of rows only what a fault report needs, and at most 16 KiB. `request` is the id of
+    the request that made the call, as its answer and its line in the log have it, and `caller` the name of its caller.
     """
 
     at: datetime.datetime
@@ -90,6 +96,8 @@ class Entry:
     upstream_code: str | None
     message: str
     payload: bytes | None
+    request: str = ""
+    caller: str = ""
 
     def line(self) -> str:
         """Return the entry as a line of JSON."""
@@ -124,6 +132,8 @@ class Journal:
         self._lock = threading.Lock()
         self._lost = 0  # changes since the last successful write
         self._unreadable = False
+        self.recorded = 0
+        self.dropped = 0
 
     def __enter__(self) -> Self:
         """Return the journal."""
@@ -135,22 +145,25 @@ class Journal:
 
     def record(self, error: UpstreamError) -> None:
         """Keep an error. Returns at once; what cannot be written is logged."""
+        self.recorded += 1
         payload = evidence(error.payload[:PAYLOAD_LIMIT], error.column) if error.payload is not None else None
         params = json.dumps(error.params, ensure_ascii=False, default=str)
         size = len(params) + len(error.message) + len(payload or b"") + 200
         at = datetime.datetime.now(datetime.UTC).isoformat(timespec="microseconds")
         row = (
             at, error.correlation_id, error.code, error.report, params, error.status, error.upstream_code,
-            error.message, payload, size,
+            error.message, payload, error.request, error.caller, size,
         )  # fmt: skip
         with self._lock:
             full = len(self._pending) >= _PENDING
         if full:
+            self.dropped += 1
             _log.warning("journal.full", correlation_id=error.correlation_id)
             return
         try:
             future = self._writer.submit(self._write, row)
         except RuntimeError:
+            self.dropped += 1
             _log.warning("journal.closed", correlation_id=error.correlation_id)
             return
         with self._lock:
@@ -218,8 +231,13 @@ class Journal:
         rows = [FieldUsage(client, version, operations, day(last)) for client, version, operations, last in found]
         return day(since[0]) if since else None, rows
 
-    def entries(self, since: datetime.datetime | None = None, limit: int | None = None) -> list[Entry]:
-        """Return the newest `limit` entries since an aware time, the oldest of them first. Raises JournalUnreadable."""
+    def entries(
+        self, since: datetime.datetime | None = None, limit: int | None = None, request: str | None = None
+    ) -> list[Entry]:
+        """Return the newest `limit` entries since an aware time, the oldest of them first. Raises JournalUnreadable.
+
+        With `request`, only those of the request with this id.
+        """
         self.flush()
         if not self._path.exists():
             return []
@@ -227,8 +245,9 @@ class Journal:
         try:
             with self._connection() as connection:
                 found = connection.execute(
-                    f"SELECT {_COLUMNS} FROM error WHERE at >= ? ORDER BY id DESC LIMIT ?",
-                    (start, -1 if limit is None else limit),
+                    f"SELECT {_COLUMNS} FROM error WHERE at >= ? AND request = coalesce(?, request) "
+                    "ORDER BY id DESC LIMIT ?",
+                    (start, request, -1 if limit is None else limit),
                 ).fetchall()
         except sqlite3.Error as error:
             raise JournalUnreadable(
@@ -236,9 +255,12 @@ class Journal:
             ) from None
         return [_entry(*row) for row in reversed(found)]
 
-    def export(self, path: Path | str, since: datetime.datetime | None = None) -> int:
-        """Write the entries to a file, one JSON object a line, to be sent to the vendor; returns their number."""
-        found = self.entries(since)
+    def export(self, path: Path | str, since: datetime.datetime | None = None, request: str | None = None) -> int:
+        """Write the entries to a file, one JSON object a line, to be sent to the vendor; returns their number.
+
+        Without the names of callers, which are no business of the vendor.
+        """
+        found = [replace(entry, caller="") for entry in self.entries(since, request=request)]
         part = Path(f"{path}.part")
         part.write_text("".join(entry.line() + "\n" for entry in found), encoding="utf-8")
         os.replace(part, path)
@@ -260,7 +282,7 @@ class Journal:
 
     def _write(self, row: tuple[object, ...]) -> None:
         def insert(connection: sqlite3.Connection) -> None:
-            connection.execute(f"INSERT INTO error ({_COLUMNS}, size) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+            connection.execute(f"INSERT INTO error ({_COLUMNS}, size) VALUES ({_MARKS})", row)
             self._drop_oldest(connection)
 
         self._change(insert, correlation_id=row[1])
@@ -303,6 +325,7 @@ class Journal:
                     if not self._lost:
                         _log.warning("journal.unwritable", path=str(self._path), reason=str(error), **facts)
                     self._lost += 1
+                    self.dropped += 1
                     return
             time.sleep(_PAUSE)
 
@@ -332,4 +355,9 @@ class Journal:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")
             connection.executescript(_SCHEMA)
+            there = {name for _, name, *_ in connection.execute("PRAGMA table_info(error)")}
+            for column in _ADDED:
+                if column not in there:
+                    with suppress(sqlite3.OperationalError):  # another process has added it
+                        connection.execute(f"ALTER TABLE error ADD COLUMN {column} TEXT NOT NULL DEFAULT ''")
             yield connection

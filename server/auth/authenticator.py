@@ -107,6 +107,16 @@ class Authenticator:
         if self._keys is not None:
             await self._keys.aclose()
 
+    def wrong(self) -> str | None:
+        """Describe why no key lets anybody in; None if keys are readable, or if callers need none."""
+        if not self.required or self._keys is None:
+            return None
+        try:
+            self._keys.by_id("")
+        except KeysUnreadable:
+            return "the API keys cannot be read"
+        return None
+
     def by_key(self, headers: RequestHeaders) -> KnownCredential | None:
         """Return the caller of an ordinary request with an API key; None for any other, which `known` examines.
 
@@ -130,7 +140,7 @@ class Authenticator:
         known = await self._caller(scope, where)
         scope["caller"] = known.caller
         scope["key_id"] = known.key_id
-        if where.permission is not None and where.permission not in known.caller.permissions:
+        if not where.opens(known.caller.permissions):
             raise RequestError(
                 403, "FORBIDDEN", f"This needs the permission {where.permission}, which the caller does not have."
             )

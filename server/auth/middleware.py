@@ -83,8 +83,7 @@ class AuthMiddleware:
         known = self._callers.by_key(headers) if len(headers) == len(scope["headers"]) else None
         if known is None or self._callers.limiter.limits(known.rates):
             return None
-        needed = area(scope["path"]).permission
-        return known if needed is None or needed in known.caller.permissions else None
+        return known if area(scope["path"]).opens(known.caller.permissions) else None
 
     def _stranger(self, address: str) -> QueueCaller:
         if len(self._strangers) >= _MOST_STRANGERS:

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from resolvers.caller import EVERYONE
 
-EXPLORE, TABLES, ADMIN = "explore", "tables", "admin"
-PERMISSIONS = (EXPLORE, TABLES, ADMIN)
+EXPLORE, TABLES, METRICS, ADMIN = "explore", "tables", "metrics", "admin"
+PERMISSIONS = (EXPLORE, TABLES, METRICS, ADMIN)
 assert set(PERMISSIONS) == EVERYONE.permissions
 
 
@@ -20,6 +20,11 @@ class Area:
     def holds(self, path: str) -> bool:
         """Return whether a path is this one or below it."""
         return path == self.path or path.startswith(f"{self.path}/")
+
+    def opens(self, permissions: frozenset[str]) -> bool:
+        """Return whether these permissions are enough. An administrator may read the metrics."""
+        needed = self.permission
+        return needed is None or needed in permissions or (needed == METRICS and ADMIN in permissions)
 
 
 AREAS = (
@@ -39,10 +44,13 @@ AREAS = (
     Area("/odata", TABLES, counted=True),
     Area("/sql/page", TABLES),
     Area("/sql", TABLES, counted=True),
+    Area("/metrics", METRICS),
 )
 PAGE = Area("/", EXPLORE)
 _EXACTLY = {one.path: one for one in (PAGE, *AREAS)}
 REST = Area("", ADMIN)
+# The first parts of the paths of the server itself: no prefix may begin with them.
+OWN_PARTS = frozenset(one.path.split("/")[1] for one in AREAS) | {"metrics", "reconcile"}
 
 
 def area(path: str) -> Area:

@@ -13,7 +13,18 @@ from rich.table import Table
 from server.tables.writers.formulas import harmless
 from upstream.journal import Entry, Journal
 
-COLUMNS = ("at", "correlation_id", "code", "report", "params", "status", "upstream_code", "message", "payload")
+COLUMNS = (
+    "at",
+    "correlation_id",
+    "code",
+    "report",
+    "params",
+    "status",
+    "upstream_code",
+    "message",
+    "payload",
+    "request",
+)
 
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
@@ -32,26 +43,34 @@ def since(text: str, now: datetime.datetime, zone: datetime.tzinfo) -> datetime.
 
 def table(entries: Sequence[Entry], zone: datetime.tzinfo) -> Table:
     """The entries for a person at a terminal: without payloads."""
-    shown = Table("time", "code", "report", "parameters", "status", "message", "id", box=None, pad_edge=False)
+    shown = Table(
+        "time", "code", "report", "parameters", "status", "message", "id", "request", "caller", box=None, pad_edge=False
+    )
     for entry in entries:
         parameters = " ".join(f"{name}={value}" for name, value in entry.params.items())
         status = " ".join(str(each) for each in (entry.status, entry.upstream_code) if each is not None)
         at = entry.at.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S")
-        shown.add_row(at, entry.code, entry.report, parameters, status, entry.message, entry.correlation_id)
+        shown.add_row(
+            at, entry.code, entry.report, parameters, status, entry.message, entry.correlation_id, entry.request,
+            entry.caller,
+        )  # fmt: skip
     return shown
 
 
 def described(entry: Entry) -> dict[str, Any]:
     """The entry for programs: without its payload."""
     fields: dict[str, Any] = json.loads(entry.line())
-    return {column: fields[column] for column in COLUMNS if column != "payload"}
+    return {column: fields[column] for column in (*COLUMNS, "caller") if column != "payload"}
 
 
-def export(journal: Journal, path: Path, start: datetime.datetime | None) -> int:
-    """Write the entries since `start` to a file, payloads included: a table for `.csv`, else lines of JSON."""
+def export(journal: Journal, path: Path, start: datetime.datetime | None, request: str | None = None) -> int:
+    """Write the entries since `start` to a file, payloads included: a table for `.csv`, else lines of JSON.
+
+    The file is for the vendor, so it has no names of callers.
+    """
     if path.suffix.lower() != ".csv":
-        return journal.export(path, start)
-    entries = journal.entries(start)
+        return journal.export(path, start, request)
+    entries = journal.entries(start, request=request)
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(COLUMNS)

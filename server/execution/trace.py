@@ -9,6 +9,8 @@ from server.execution import freshness
 from server.execution.execution import Outcome
 from server.execution.operation import Operation
 from server.execution.stored_answers import CachedRows, WouldRead
+from server.logs import LOG_CONTEXT
+from server.request_facts import RequestFacts
 from upstream.caching.cut import shape
 from upstream.caching.kept_entries import KeptEntries
 
@@ -26,7 +28,7 @@ def sources(steps: Sequence[Step], compared: Set[str], would_read: WouldRead | N
 
 
 def finish(operation: Operation, session: Session, outcome: Outcome) -> None:
-    """Note when the rows of an answer were read, and mark stale ones in `extensions.stale`.
+    """Note when the rows of an answer were read and by which calls, and mark stale ones in `extensions.stale`.
 
     Add `extensions.trace` and `extensions.freshness` if the request wants the trace.
     """
@@ -37,6 +39,9 @@ def finish(operation: Operation, session: Session, outcome: Outcome) -> None:
             if step.stale
         ]
     outcome.readings, outcome.steps = session.readings, session.steps
+    facts = LOG_CONTEXT.get()
+    if facts.__class__ is RequestFacts:
+        facts.note_calls(session.steps)
     if 0 < session.calls.kept == len(session.steps):
         outcome.sources = partial(sources, session.steps, session.compared, getattr(session.room, "would_read", None))
     if operation.options.trace:

@@ -7,6 +7,7 @@ limits of the caller, each operation is a request. The status of a batch that wa
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
 
 import msgspec
 from starlette.types import Receive, Scope
@@ -22,6 +23,7 @@ from server.http.request_error import RequestError, error
 from server.http.request_headers import RequestHeaders
 from server.http.watch import Watch
 from server.http.writing import encode, in_turns, too_long
+from server.request_facts import bounded, facts_of
 from server.usage import Count
 from upstream.call import Reading
 
@@ -32,12 +34,13 @@ _JOINED = 256 * 1024  # up to this many bytes are sent at once
 
 
 class BatchAnswer(msgspec.Struct):
-    """The answer to a batch: its JSON in pieces, the number of its errors, and when its rows were read."""
+    """The answer to a batch: its JSON in pieces, its errors and their number, and when its rows were read."""
 
     pieces: list[bytes] = msgspec.field(default_factory=list)
     size: int = 0
     answered: int = 0
     errors: int = 0
+    failures: list[dict[str, Any]] = msgspec.field(default_factory=list)
     readings: list[Reading] = msgspec.field(default_factory=list)
 
     def add(self, outcome: Outcome, pieces: list[bytes]) -> None:
@@ -46,6 +49,7 @@ class BatchAnswer(msgspec.Struct):
         self.size += sum(map(len, pieces)) + 1
         self.answered += 1
         self.errors += len(outcome.errors)
+        self.failures += outcome.errors
         self.readings += outcome.readings
 
     def close(self) -> None:
@@ -74,8 +78,10 @@ class BatchRunner:
             for _ in ready[1:]:
                 await scope[COUNT]()
         names = ",".join(one.name for one in ready if isinstance(one, Operation) and one.name)
+        facts = facts_of(scope)
+        facts.line["batch"] = len(ready)
         if names:
-            scope["operation"] = names
+            facts.line["operation"] = bounded(names)
         answer = BatchAnswer()
         try:
             # It ends when its time is over or its client has gone; shared work goes on.
@@ -87,6 +93,8 @@ class BatchRunner:
             for _ in ready[answer.answered :]:
                 answer.add(outcome, [encode(outcome.answer())])
         answer.close()
+        if answer.failures:
+            facts.note_errors(answer.failures)
         return answer
 
     async def _ready(self, one: Operation | RequestError, scope: Scope, headers: RequestHeaders) -> Operation | Outcome:

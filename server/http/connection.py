@@ -7,6 +7,7 @@ If all places are taken, the connection that has waited longest without a whole 
 
 import asyncio
 import re
+import select
 import socket
 import struct
 from collections.abc import Callable
@@ -20,12 +21,23 @@ from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from server.execution.limits import ClientTimeouts
+from server.http.connection_counts import (
+    IDLE,
+    MADE_ROOM,
+    NO_PLACE,
+    NO_REQUEST,
+    NOT_HTTP,
+    NOT_READ,
+    ConnectionCounts,
+)
 from server.http.cycle import RequestCycle
 from server.http.error_response import error_response
 from server.http.request_error import RequestError
 
+# An IPv4 client of an IPv6 socket has its address behind this.
+_MAPPED = "::ffff:"
 _NOTHING_LEFT = struct.pack("ii", 1, 0)
-# WebSockets are served here, for this subprotocol.
+# WebSockets are served here, for this subprotocol. A proxy may leave its prefix before it.
 _SOCKET_PATH = "/graphql"
 _SUBPROTOCOL = b"graphql-transport-ws"
 _OFFER = re.compile(rb"\r\nupgrade:[ \t]*h2c", re.IGNORECASE)
@@ -47,6 +59,7 @@ class ConnectionSlots:
     """
 
     patience: ClientTimeouts
+    counts: ConnectionCounts = field(default_factory=ConnectionCounts)
     # Connections without a whole request, the longest waiting first. Each may be closed to make room.
     waiting: dict["ClientConnection", float | None] = field(default_factory=dict)
     # Connections without a whole request because this server does not read it.
@@ -55,8 +68,10 @@ class ConnectionSlots:
     reading: dict["ClientConnection", float | None] = field(default_factory=dict)
     # The address of a request: the path, the raw path and the query.
     targets: dict[bytes, tuple[str, bytes, bytes]] = field(default_factory=dict)
-    _connections: set[Any] = field(default_factory=set)
     _timer: asyncio.TimerHandle | None = None
+
+    def __post_init__(self) -> None:
+        self.counts.most = self.patience.connections
 
     def make_room(self, connections: int, newcomer: "ClientConnection") -> bool:
         """Return whether there is a place for a new connection. Close another connection if necessary."""
@@ -66,20 +81,23 @@ class ConnectionSlots:
         if longest is None:
             return False
         self.waiting.pop(longest)
+        self.counts.closed[MADE_ROOM] += 1
         longest.drop()
         return True
 
     def watch(self, connections: set[Any], loop: asyncio.AbstractEventLoop) -> None:
         """Look at the time limits regularly while there are connections."""
         if self._timer is None:
+            self.counts.open = connections
             shortest = min(self.patience.request_seconds, self.patience.idle_seconds)
             self._timer = loop.call_later(min(TICK_SECONDS, shortest / _TICKS), self._tick, connections, loop)
 
     def _tick(self, connections: set[Any], loop: asyncio.AbstractEventLoop) -> None:
-        self._timer = None
+        timer, self._timer, now = self._timer, None, loop.time()
+        if timer is not None:
+            self.counts.late.note(max(now - timer.when(), 0.0))
         if connections:
             self.watch(connections, loop)
-        now = loop.time()
         patience = self.patience
         for limits in (self.waiting, self.unread):
             for one in _ended(limits, now, lambda one: patience.idle_seconds if one.idle else patience.request_seconds):
@@ -142,8 +160,13 @@ class ClientConnection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        if self.client is not None and self.client[0].startswith(_MAPPED):
+            self.client = (self.client[0].removeprefix(_MAPPED), self.client[1])
+            if self.server is not None:
+                self.server = (self.server[0].removeprefix(_MAPPED), self.server[1])
         self._places.watch(self.connections, self.loop)
         if not self._places.make_room(len(self.connections), self):
+            self._places.counts.closed[NO_PLACE] += 1
             self._refuse(503, "This server has no place for another connection.", "OVERLOADED", b"retry-after: 1\r\n")
             return
         self._wait()
@@ -251,7 +274,7 @@ class ClientConnection(HttpToolsProtocol):
             "raw_path": raw_path,
             "query_string": query,
         }
-        if path == _SOCKET_PATH and parser.should_upgrade() and _opens_socket(scope):
+        if path.endswith(_SOCKET_PATH) and parser.should_upgrade() and _opens_socket(scope):
             self.scope = scope  # type: ignore[assignment]  # uvicorn describes the same dictionary
             self._upgrades = True
             return
@@ -351,6 +374,7 @@ class ClientConnection(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Answer a request that is not HTTP, or that has too large a head."""
+        self._places.counts.closed[NOT_HTTP] += 1
         if max(self._came, self._headers) > self._patience.head_bytes:
             most, longest = self._patience.head_bytes, self._patience.address_bytes
             if len(self.url) > longest:
@@ -374,6 +398,19 @@ class ClientConnection(HttpToolsProtocol):
         self.idle = False
         self._places.waiting[self] = None
 
+    def stop(self, *, quiet: bool) -> None:
+        """End the connection with its answer, or if it was quiet: without a request, and nothing of one has come."""
+        cycle = self.cycle
+        if cycle is not None and not cycle.response_complete:
+            cycle.keep_alive = False
+        elif quiet and self._in_head and self._came == 0 and not self.transport.is_closing():
+            # Bytes that wait in the system are a request that this server has to answer.
+            poll = select.poll()
+            poll.register(self.transport.get_extra_info("socket").fileno(), select.POLLIN)
+            if not poll.poll(0):
+                self.transport.close()
+                self._see_it_closed()
+
     def end_waiting(self) -> None:
         """End the connection: its request did not come in time."""
         if self.transport.is_closing():
@@ -383,9 +420,11 @@ class ClientConnection(HttpToolsProtocol):
         if answering and (not cycle.more_body or self.flow.read_paused):
             self._places.unread[self] = None  # this server is slow, not the client
         elif (answering and cycle.response_started) or (self._in_head and self._came == 0):
+            self._places.counts.closed[IDLE if self._in_head else NO_REQUEST] += 1
             self.transport.close()
             self._see_it_closed()
         else:
+            self._places.counts.closed[NO_REQUEST] += 1
             seconds = self._patience.request_seconds
             self._refuse(408, f"The request was not complete after {seconds:g} seconds.", "REQUEST_TIMEOUT")
 
@@ -396,6 +435,7 @@ class ClientConnection(HttpToolsProtocol):
     def check_reading(self) -> None:
         """End the connection if its client does not read the answer, or not fast enough."""
         if self._unread is None:
+            self._places.counts.closed[NOT_READ] += 1
             self.drop()
             return
         left = self.transport.get_write_buffer_size()
@@ -403,6 +443,7 @@ class ClientConnection(HttpToolsProtocol):
             return
         # While an answer is streamed, more is written as soon as some of it is read: then it is not paused any longer.
         if self.flow.write_paused and left > self._unread - self._patience.least_read:
+            self._places.counts.closed[NOT_READ] += 1
             self.drop()
         else:
             self._watch_reading()

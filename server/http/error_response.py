@@ -11,6 +11,7 @@ from starlette.types import Receive, Scope, Send
 
 from server.http.request_error import RequestError
 from server.http.writing import encode
+from server.request_facts import facts_of
 
 MEDIA_TYPE = "application/json; charset=utf-8"
 # Below this path, errors have the form of OData, and its version.
@@ -18,6 +19,16 @@ ODATA_PATH = "/odata"
 ODATA_HEADERS = {"OData-Version": "4.0"}
 ODATA_MEDIA_TYPE = "application/json;odata.metadata=minimal;charset=utf-8"
 _HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+
+
+class ErrorResponse(Response):
+    """The response to a refused request. When it is sent, the log and the metrics learn the error."""
+
+    problem: RequestError
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        facts_of(scope).note_errors(self.problem.errors)
+        await super().__call__(scope, receive, send)
 
 
 def error_body(errors: Sequence[Mapping[str, Any]]) -> bytes:
@@ -29,8 +40,11 @@ def error_response(problem: RequestError, path: str = "") -> Response:
     """Return the response to a refused request for a path: in the form of OData below its path, else of GraphQL."""
     headers = {**problem.headers, **_HEADERS}
     if is_odata(path):
-        return Response(odata_error_body(problem), problem.status, headers | ODATA_HEADERS, ODATA_MEDIA_TYPE)
-    return Response(error_body(problem.errors), problem.status, headers, MEDIA_TYPE)
+        response = ErrorResponse(odata_error_body(problem), problem.status, headers | ODATA_HEADERS, ODATA_MEDIA_TYPE)
+    else:
+        response = ErrorResponse(error_body(problem.errors), problem.status, headers, MEDIA_TYPE)
+    response.problem = problem
+    return response
 
 
 def is_odata(path: str) -> bool:

@@ -24,6 +24,7 @@ from datetime import UTC, datetime
 
 import msgspec
 from graphql import OperationType
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -40,14 +41,18 @@ from server.http import compression, conditions, operation_reader
 from server.http.batch import UNWRITABLE, BatchRunner, unwritable
 from server.http.body import whole_body
 from server.http.config import HttpConfig
+from server.http.document_names import DocumentNames
 from server.http.guards import origins
 from server.http.incremental import IncrementalAnswer
 from server.http.negotiation import JSON, RESPONSE_JSON, answer_type, stream_type, wants_page
 from server.http.operation_reader import Batch
-from server.http.request_error import RequestError, error
+from server.http.request_error import Errors, RequestError, error
 from server.http.request_headers import RequestHeaders
 from server.http.watch import ClientGone, Watch
 from server.http.writing import AnswerBytes, encode, in_turns, too_long
+from server.logs import LOG_FACTS
+from server.metrics.requests import SUBSCRIPTIONS
+from server.request_facts import INTERFACE, RequestFacts, bounded, facts_of
 from server.subscriptions.over_http import SubscriptionStreams
 from server.usage import Count, uncounted
 
@@ -62,7 +67,7 @@ class GraphQL:
     def __init__(
         self,
         executor: Executor,
-        page: Callable[[str | None], Response],
+        page: Callable[[Request], Response],
         http: HttpConfig,
         registered: RegisteredDocuments | None = None,
         stored: StoredAnswers | None = None,
@@ -77,16 +82,18 @@ class GraphQL:
         self._least = http.compress_from or _NEVER
         self._stored = stored if stored is not None and stored.limit else None
         self._count = count
+        self._names = DocumentNames(executor.documents)
         self._watch = Watch(limits.seconds * DEADLINE_MARGIN)
         self._batches = BatchRunner(executor, self._resolved, self._watch, self._count)
         self._streams = streams
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers, limits = RequestHeaders.of(scope), self._limits
+        facts: RequestFacts | None = scope.get(LOG_FACTS)
         accept = headers.get("accept")
         safe = scope["method"] in _SAFE
         if safe and wants_page(accept) and not _has_query(scope["query_string"]):
-            await self._page(headers.get("if-none-match"))(scope, receive, send)
+            await self._page(Request(scope))(scope, receive, send)
             return
         media_type = answer_type(accept)
         extra: Sequence[tuple[bytes, bytes]] = ()
@@ -102,6 +109,11 @@ class GraphQL:
                 return
             operation = operation.by(scope["caller"], request_options.read(headers, operation.extensions))
             self._count(operation, headers)
+            if facts is not None:
+                named = self._names[operation.text]
+                known = operation.name in named.operations
+                facts.line |= named.operations[operation.name] if known else named.document
+                facts.variables = operation.variables
             if (media_type is None or SUBSCRIPTION in operation.text) and await self._streamed(
                 operation, media_type, scope, receive, send
             ):
@@ -109,6 +121,8 @@ class GraphQL:
             if self._stored is not None and (place := self._stored.place_of(operation)) is not None:
                 found = await self._stored.find(place, "graphql")
                 if found is not None:
+                    if facts is not None:
+                        facts.line["answer"] = "stored"
                     head = _Head(scope, kind, found.sources.freshness, storable=safe, compress_from=self._least)
                     await _send(head, found.body, headers, send)
                     return
@@ -127,10 +141,10 @@ class GraphQL:
             outcome = Outcome(errors=[error(late, "DEADLINE_EXCEEDED")])
             status = _status(outcome, kind, self._http.partial_status)
         except ClientGone:
-            scope["gone"] = True  # for the access log: no client reads the answer
+            facts_of(scope).line["gone"] = True  # no client reads the answer
             return
         if outcome.errors:
-            scope["graphql_errors"] = len(outcome.errors)
+            _note_errors(scope, outcome.errors)
         if parts is not None and parts.started:
             await parts.fail(outcome.errors)
             return
@@ -154,6 +168,7 @@ class GraphQL:
                 raise too_long(most)
         except (AnswerTooLarge, *UNWRITABLE) as problem:
             outcome, head.storable = unwritable(problem), False
+            _note_errors(head.scope, outcome.errors)
             head.status = _status(outcome, head.kind, self._http.partial_status)
             pieces = [encode(outcome.answer())]
             size = len(pieces[0])
@@ -171,7 +186,7 @@ class GraphQL:
         """Answer a batch. Raises RequestError, TimeoutError and ClientGone."""
         answer = await self._batches.answer(batch, scope, receive)
         if answer.errors:
-            scope["graphql_errors"] = answer.errors
+            facts_of(scope).line["graphql_errors"] = answer.errors
         least = _NEVER if answer.errors else self._least
         head = _Head(scope, kind, Freshness.of(answer.readings), storable=False, compress_from=least)
         await _send(head, AnswerBytes(answer.pieces, answer.size), RequestHeaders.of(scope), send)
@@ -189,6 +204,7 @@ class GraphQL:
             return False
         if scope["method"] == "HEAD":
             raise RequestError(405, "METHOD_NOT_ALLOWED", "A stream has no answer to HEAD.", {"Allow": "GET, POST"})
+        scope[INTERFACE] = SUBSCRIPTIONS
         if subscribes:
             await self._streams.subscribe(operation, kind, scope, receive, send)
         else:
@@ -209,8 +225,7 @@ class GraphQL:
         if method in _SAFE:
             origins.check(headers, self._http.origins)
             operation = operation_reader.from_query_string(scope["query_string"], self._limits)
-            if operation.name:
-                scope["operation"] = operation.name
+            _note_name(scope, operation)
             if not self.registered.takes(operation):
                 operation = await self._resolved(operation)
             if self._executor.kind(operation) is OperationType.MUTATION:
@@ -226,9 +241,10 @@ class GraphQL:
             if media_type is None:  # a stream answers one operation
                 raise _unacceptable()
             return found
-        if found.name:
-            scope["operation"] = found.name
-        return found if self.registered.takes(found) else await self._resolved(found)
+        if self.registered.takes(found):
+            return found
+        _note_name(scope, found)
+        return await self._resolved(found)
 
     async def _resolved(self, operation: Operation) -> Operation:
         """Return an operation with its text, which may run here. Raises RequestError."""
@@ -307,6 +323,24 @@ async def _send(head: _Head, body: AnswerBytes, headers: RequestHeaders, send: S
     for piece in pieces[:-1]:
         await send({"type": "http.response.body", "body": piece, "more_body": True})
     await send({"type": "http.response.body", "body": pieces[-1]})
+
+
+def _note_errors(scope: Scope, errors: Errors) -> None:
+    """Note the errors of an answer for the log and the metrics."""
+    facts = facts_of(scope)
+    facts.line["graphql_errors"] = len(errors)
+    facts.note_errors(errors)
+
+
+def _note_name(scope: Scope, operation: Operation) -> None:
+    """Note the names by which a request names its operation and its document, before they are known to exist."""
+    line = facts_of(scope).line
+    if operation.name:
+        line["operation"] = bounded(operation.name)
+    persisted = operation.extensions.get("persistedQuery")
+    named = operation.document_id or (persisted.get("sha256Hash") if isinstance(persisted, dict) else None)
+    if isinstance(named, str):
+        line["document_id"] = bounded(named)
 
 
 def _unacceptable() -> RequestError:

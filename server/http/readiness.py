@@ -1,46 +1,25 @@
-"""The readiness of the server: a small call to each upstream, now or a moment ago."""
+"""The readiness of the server: whether it takes requests itself. The state of the upstreams does not count.
 
-import asyncio
-import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+If it did, the failure of one report would make a load balancer remove every server at once, although each of them
+still answers from its cache and from the other upstream.
+"""
 
-Probe = Callable[[], Awaitable[str | None]]
-
-CACHED_SECONDS = 10.0
-DEADLINE_SECONDS = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """The result of a probe: a description of what is wrong, or None."""
-
-    wrong: str | None
-    at: float
+from collections.abc import Callable, Mapping, Sequence
 
 
 class Readiness:
-    """Probe every upstream at most once in `cached_seconds`, however many requests come.
+    """The state of the server. A check describes what is wrong with a part of it, or returns None.
 
-    A probe describes what is wrong, or returns None. Waiters share a probe; it goes on if one of them leaves. `notes`
-    are shown but do not count: a server with one system alone is ready without the other. `draining` is True when the
-    server is about to end and takes no new work.
+    `notes` are shown but do not count: open circuit breakers, an upstream that is not configured. `draining` is True
+    when the server is about to end.
     """
 
     def __init__(
-        self,
-        probes: Mapping[str, Probe],
-        notes: Callable[[], Sequence[str]] = tuple,
-        cached_seconds: float = CACHED_SECONDS,
-        deadline: float = DEADLINE_SECONDS,
+        self, checks: Mapping[str, Callable[[], str | None]] | None = None, notes: Callable[[], Sequence[str]] = tuple
     ) -> None:
         self.draining = False
+        self._checks = checks or {}
         self._notes = notes
-        self._probes = probes
-        self._cached_seconds = cached_seconds
-        self._deadline = deadline
-        self._found: dict[str, Finding] = {}
-        self._asking: dict[str, asyncio.Task[Finding]] = {}
 
     def drain(self) -> None:
         """Make the server unready, because it is about to end."""
@@ -51,34 +30,10 @@ class Readiness:
         """Return the current notes."""
         return list(self._notes())
 
-    async def wrong(self) -> dict[str, str]:
-        """Describe what is wrong, by upstream; empty if nothing is."""
+    @property
+    def wrong(self) -> dict[str, str]:
+        """Describe what is wrong, by the part of the server; empty if nothing is."""
         if self.draining:
             return {"server": "is stopping"}
-        findings = await asyncio.gather(*(self.look(name) for name in self._probes))
-        return {name: f.wrong for name, f in zip(self._probes, findings, strict=True) if f.wrong is not None}
-
-    @property
-    def names(self) -> list[str]:
-        """Return the names of the upstreams that are probed."""
-        return list(self._probes)
-
-    async def look(self, name: str) -> Finding:
-        """Return the result of a probe of an upstream that is not too old."""
-        found = self._found.get(name)
-        if found is not None and time.monotonic() - found.at < self._cached_seconds:
-            return found
-        task = self._asking.get(name)
-        if task is None:
-            task = self._asking[name] = asyncio.create_task(self._ask(name))
-            task.add_done_callback(lambda _: self._asking.pop(name, None))
-        return await asyncio.shield(task)
-
-    async def _ask(self, name: str) -> Finding:
-        try:
-            async with asyncio.timeout(self._deadline):
-                wrong = await self._probes[name]()
-        except TimeoutError:
-            wrong = f"no answer in {self._deadline:g} seconds"
-        found = self._found[name] = Finding(wrong, time.monotonic())
-        return found
+        found = ((name, check()) for name, check in self._checks.items())
+        return {name: why for name, why in found if why is not None}

@@ -19,6 +19,7 @@ from server.http.request_error import RequestError
 from server.http.request_headers import RequestHeaders
 from server.http.watch import ClientGone, Watch
 from server.mcp.tools import AssistantTools
+from server.request_facts import facts_of
 
 if TYPE_CHECKING:  # imported with the SDK: see above
     from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
@@ -51,12 +52,12 @@ class McpEndpoint:
             await send_error(refusal, scope, receive, send)
             return
         except ClientGone:
-            scope["gone"] = True
+            facts_of(scope).line["gone"] = True
             return
         try:
             await self._watch.over(manager.handle_request(scope, _replayed(body), send), receive)
         except ClientGone:
-            scope["gone"] = True
+            facts_of(scope).line["gone"] = True
 
     async def aclose(self) -> None:
         """End what the SDK runs."""

@@ -24,6 +24,7 @@ from mcp_types import (
 
 from server.http.writing import encode
 from server.mcp.tools import INSTRUCTIONS, AssistantTools, UnknownTool
+from server.request_facts import bounded, facts_of
 
 _READS = ToolAnnotations(read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False)
 # The SDK logs each request, as the access log does.
@@ -47,13 +48,15 @@ def manager(tools: AssistantTools, name: str, most_bytes: int) -> StreamableHTTP
     async def call_tool(context: Context, params: CallToolRequestParams) -> CallToolResult:
         assert context.request is not None
         scope = context.request.scope
-        scope["operation"] = params.name
+        facts = facts_of(scope)
+        facts.line["operation"] = bounded(params.name)
         try:
             answer = await tools.call(params.name, params.arguments or {}, scope["caller"])
         except UnknownTool:
             raise MCPError(INVALID_PARAMS, "There is no tool of this name: tools/list has all.") from None
         if "errors" in answer.content:
-            scope["graphql_errors"] = len(answer.content["errors"])
+            facts.line["graphql_errors"] = len(answer.content["errors"])
+            facts.note_errors(answer.content["errors"])
         return CallToolResult(
             content=[TextContent(type="text", text=encode(answer.content).decode())],
             structured_content=answer.content,

@@ -24,11 +24,13 @@ from server.execution.execution import FAULT
 from server.http.admission import PART
 from server.http.body import whole_body
 from server.http.error_response import ODATA_HEADERS, ODATA_PATH, error_response, is_odata
+from server.http.public_address import PREFIX, prefix_of
 from server.http.request_error import RequestError
 from server.http.request_headers import RequestHeaders
 from server.http.security_headers import HEADERS as SECURITY_HEADERS
 from server.http.watch import ClientGone
 from server.http.writing import encode
+from server.request_facts import facts_of
 
 MOST_PARTS = 100
 
@@ -46,7 +48,7 @@ _OF_BATCH = re.compile(
 )
 _OF_CONNECTION = re.compile(r"accept-encoding|connection|content-length|expect|host|te|transfer-encoding|upgrade")
 _UNRESERVED = "/%:@!$&'()*+,;=~-._"
-_OF_SERVER = ("asgi", "client", "http_version", "root_path", "scheme", "server", "state")
+_OF_SERVER = ("asgi", "client", "http_version", PREFIX, "root_path", "scheme", "server", "state")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,7 @@ async def answer(request: Request, most_bytes: int) -> Response:
     try:
         body = await whole_body(headers, request.receive, most_bytes)
     except ClientGone:
-        request.scope["gone"] = True  # for the access log: no client reads the answer
+        facts_of(request.scope).line["gone"] = True  # no client reads the answer
         return Response(status_code=400)
     if boundary is None:
         parts = list(_of_json(body))
@@ -207,6 +209,9 @@ def _target(url: str, request: Request) -> tuple[str, str]:
             raise _bad(f"A part names another server, {absolute[1][:60]!r}: name that of the batch, or none.")
         url = url[absolute.end() :] or "/"
     path, _, query = url.partition("?")
+    prefix = prefix_of(request.scope)
+    if prefix and path.startswith(f"{prefix}/"):
+        path = path.removeprefix(prefix)
     if not path.startswith("/"):
         path = quote(request.scope["path"].removesuffix("/").removesuffix(_NAME), safe=_UNRESERVED[2:] + "/") + path
     path = quote(path, safe=_UNRESERVED)

@@ -17,7 +17,7 @@ from upstream.transport.secure import check_identity, issuers_in
 def inconsistencies(settings: Settings) -> list[str]:
     """Describe each contradiction between settings, and each wrong file that they name."""
     lines = _file_lines(settings, "gamehub_token") + _file_lines(settings, "gamelog_agent_token")
-    lines += _file_lines(settings, "cache_url", lambda _: settings.cache_address)
+    lines += store_lines(settings)
     agents_file = settings.gamelog_agents_file is not None
     required = {
         "gamehub_url": {"gamehub_token": _has(settings, "gamehub_token")},
@@ -40,12 +40,26 @@ def inconsistencies(settings: Settings) -> list[str]:
     if settings.gamelog_agent_code is not None and agents_file and not _has(settings, "gamelog_agent_token"):
         lines.append("GAMELOG_AGENT_TOKEN or GAMELOG_AGENT_TOKEN_FILE is not set, though GAMELOG_AGENT_CODE is: set it")
     lines += _plain_lines(settings) + _caller_lines(settings) + _tls_lines(settings)
+    if not lines:
+        lines += _worker_lines(settings)
     if settings.gamelog_agents_file is not None:
         try:
             read_agents(settings.gamelog_agents_file)
         except ValueError as error:
             lines.append(f"GAMELOG_AGENTS_FILE {error}")
     return lines
+
+
+def _worker_lines(settings: Settings) -> list[str]:
+    """Describe limits of the vendors that cannot be divided by the workers, and what a unix socket cannot do."""
+    names = ["gamehub_concurrency", "gamelog_concurrency"]
+    names += [] if settings.cache_in_redis else ["gamehub_calls_per_minute", "gamelog_calls_per_minute"]
+    return [
+        f"{name.upper()} is {getattr(settings, name)}, less than WORKERS={settings.workers}, which divide it: set "
+        "fewer workers"
+        for name in names
+        if 0 < getattr(settings, name) < settings.workers
+    ]
 
 
 def _plain_lines(settings: Settings) -> list[str]:
@@ -72,13 +86,19 @@ def _goes_plain(url: str | None) -> bool:
     return parts.scheme == "http" and not is_loopback(parts.hostname or "")
 
 
-def _caller_lines(settings: Settings) -> list[str]:
-    """Describe what is wrong with the settings of callers."""
-    lines = _file_lines(settings, "signing_secret")
-    if settings.keys_store == "redis" and settings.cache_url_file is None and not settings.cache_in_redis:
+def store_lines(settings: Settings) -> list[str]:
+    """Describe what is wrong with the address of the Redis, and with the place of the API keys."""
+    lines = _file_lines(settings, "cache_url", lambda _: settings.cache_address)
+    if not lines and settings.keys_store == "redis" and not settings.cache_in_redis:
         lines.append(
             "CACHE_URL is no Redis, though KEYS_STORE=redis has the API keys there: set it to redis://host:port/db"
         )
+    return lines
+
+
+def _caller_lines(settings: Settings) -> list[str]:
+    """Describe what is wrong with the settings of callers."""
+    lines = _file_lines(settings, "signing_secret")
     secret = settings.signing_secret
     if not lines and settings.signing_secret_file is not None:
         secret = SecretStr(read_token(settings.signing_secret_file))

@@ -1,15 +1,19 @@
 """Read the settings from the environment and from `.env`."""
 
-from collections.abc import Mapping
-from difflib import get_close_matches
+import os
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import dotenv
-from pydantic import ValidationError
+from pydantic import ValidationError, create_model
+from pydantic_settings import BaseSettings
 
 from server.settings.consistency import inconsistencies
+from server.settings.misspelt import Misspelt, misspelt
 from server.settings.settings import NAMES, Settings
+
+T = TypeVar("T", bound=BaseSettings)
 
 ENV_FILE = Path(".env")
 
@@ -24,19 +28,57 @@ class WrongSettings(ValueError):
 
 def load(env_file: Path = ENV_FILE) -> Settings:
     """Return the settings, complete and consistent. Raises WrongSettings."""
-    lines = _misspelt(env_file)
+    lines = look_for_misspelt(env_file).wrong
+    settings = _read(Settings, env_file, lines)
+    lines += inconsistencies(settings)
+    if lines:
+        raise WrongSettings(lines)
+    return settings
+
+
+def load_part(*names: str, env_file: Path = ENV_FILE) -> Settings:
+    """Return settings of which only these are read. The others have their defaults, so their faults do not matter.
+
+    Raises WrongSettings.
+    """
+    fields: dict[str, Any] = {
+        name: (Settings.model_fields[name].annotation, Settings.model_fields[name]) for name in names
+    }
+    part = create_model("SomeSettings", __base__=_PartOfSettings, **fields)
+    lines = look_for_misspelt(env_file, [name.upper() for name in names]).wrong
+    read = _read(part, env_file, lines)
+    if lines:
+        raise WrongSettings(lines)
+    return Settings.model_construct(read.model_fields_set, **dict(read))
+
+
+class _PartOfSettings(BaseSettings):
+    model_config = Settings.model_config
+
+
+def _read(kind: type[T], env_file: Path, lines: list[str]) -> T:
+    """Return the settings of the environment and the file. Raises WrongSettings, which begins with `lines`."""
     try:
-        settings = Settings(_env_file=env_file)  # type: ignore[call-arg]  # pydantic-settings' own argument
+        return kind(_env_file=env_file)  # type: ignore[call-arg]  # pydantic-settings' own argument
     except ValidationError as error:
         raise WrongSettings(lines + [_line(problem) for problem in error.errors(include_url=False)]) from None
     except UnicodeDecodeError:
         raise WrongSettings([f"{env_file} is not UTF-8 text"]) from None
     except OSError as error:
         raise WrongSettings([f"{env_file} cannot be read: {error.strerror}"]) from None
-    lines += inconsistencies(settings)
-    if lines:
-        raise WrongSettings(lines)
-    return settings
+
+
+def look_for_misspelt(env_file: Path = ENV_FILE, settings: Collection[str] | None = None) -> Misspelt:
+    """Return the names in the file and in the environment that look like misspelt settings, by default like any."""
+    try:
+        names = list(dotenv.dotenv_values(env_file)) if env_file.is_file() else []
+    except (OSError, UnicodeDecodeError):
+        names = []  # reported when the settings are read
+    found = misspelt(names, env_file, os.environ, NAMES)
+    if settings is None:
+        return found
+    ends = tuple(f"did you mean {name}?" for name in settings)
+    return Misspelt([line for line in found.wrong if line.endswith(ends)])
 
 
 def _line(problem: Mapping[str, Any]) -> str:
@@ -51,23 +93,3 @@ def _line(problem: Mapping[str, Any]) -> str:
     extra = Settings.model_fields[name].json_schema_extra
     assert isinstance(extra, dict)
     return f"{name.upper()} {what}; allowed is {extra['allowed']}"
-
-
-_OTHERS = ("HTTP_PROXY", "FTP_PROXY", "ALL_PROXY")  # other programs read them
-
-
-def _misspelt(env_file: Path) -> list[str]:
-    """Describe names in `.env` that look like a misspelt setting. The environment is skipped: other programs use it."""
-    try:
-        names = list(dotenv.dotenv_values(env_file)) if env_file.is_file() else []
-    except (OSError, UnicodeDecodeError):
-        return []  # reported when the settings are read
-    lines = []
-    for name in names:
-        # Short names may belong to other programs: HOSTS in `.env` is not a misspelt HOST.
-        close = get_close_matches(name.upper(), NAMES, n=1, cutoff=0.85) if len(name) >= 8 else []
-        if name.upper() in (*NAMES, *_OTHERS):
-            continue
-        if close or name.upper().startswith(("GAMEHUB_", "GAMELOG_")):
-            lines.append(f"{name} in {env_file} is no setting" + (f"; did you mean {close[0]}?" if close else ""))
-    return lines

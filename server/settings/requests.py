@@ -14,6 +14,7 @@ from server.settings.values import (
     HeaderNames,
     HostNames,
     Origins,
+    Proxies,
     listed,
     setting,
 )
@@ -113,6 +114,13 @@ class RequestSettings(BaseSettings):
         "`graph.example.com`. Default: none while no credential is needed, any with `AUTH=required`.",
         "names of hosts such as graph.example.com",
     )
+    forwarded_allow_ips: Proxies = setting(
+        "127.0.0.1,::1",
+        "Addresses and networks of proxies, separated by commas: `10.0.0.7,10.1.0.0/16`. From them alone the server "
+        "takes the client's address and its own public address: `X-Forwarded-For`, `-Proto`, `-Host`, `-Prefix`. "
+        "`*` is every address: any client can then name another address as its own.",
+        "addresses and networks such as 10.0.0.7,10.1.0.0/16, or *",
+    )
     client_timeout: float = setting(
         10.0, "Seconds in which a request must be complete; as long may a connection be idle.", SECONDS, gt=0, le=3600
     )
@@ -194,6 +202,11 @@ class RequestSettings(BaseSettings):
     def origins(self) -> tuple[str, ...]:
         """Return the origins whose pages may send requests."""
         return tuple(origin.strip().lower() for origin in (self.cors_origins or "").split(",") if origin.strip())
+
+    @property
+    def proxies(self) -> tuple[str, ...]:
+        """Return the addresses and networks of trusted proxies; `*` is every address."""
+        return tuple(listed(self.forwarded_allow_ips))
 
     @property
     def origin_headers(self) -> tuple[str, ...]:

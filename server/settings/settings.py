@@ -41,6 +41,13 @@ class Settings(RequestSettings, CallerSettings, ServingSettings, StorageSettings
     log_level: Literal["debug", "info", "warning", "error"] = setting(
         "info", "What is logged, to stderr: `debug`, `info`, `warning` or `error`.", "debug, info, warning or error"
     )
+    slow_seconds: float = setting(
+        5.0,
+        "Seconds from which on a request is logged as slow, with the plan of its upstream calls; 0: none is.",
+        "a number from 0 to 3600",
+        ge=0,
+        le=3600,
+    )
     log_format: Literal["auto", "console", "json"] = setting(
         "auto", "`console` for people, `json` for programs, `auto`: `console` on a terminal.", "auto, console or json"
     )
@@ -94,6 +101,24 @@ class Settings(RequestSettings, CallerSettings, ServingSettings, StorageSettings
         return self.error_journal.expanduser().absolute()  # a default is not validated
 
 
+# The limits that `/metrics` shows, beside what they limit.
+SHOWN_LIMITS = (
+    "MAX_OPERATIONS",
+    "MAX_WAITING_OPERATIONS",
+    "MAX_CONNECTIONS",
+    "MAX_SUBSCRIPTIONS",
+    "MAX_TOPICS",
+    "REQUEST_TIMEOUT",
+    "SLOW_SECONDS",
+    "CACHE_MEBIBYTES",
+    "ANSWER_CACHE_MEBIBYTES",
+    "TABLES_SPOOL_MEBIBYTES",
+    "SQL_STATEMENTS",
+    "GAMEHUB_CONCURRENCY",
+    "GAMELOG_CONCURRENCY",
+    "GAMEHUB_CALLS_PER_MINUTE",
+    "GAMELOG_CALLS_PER_MINUTE",
+)
 NAMES = {name.upper(): name for name in Settings.model_fields}
 
 

@@ -1,5 +1,6 @@
 """The types of the values in the table of settings, and their checks."""
 
+import ipaddress
 import re
 from enum import Enum
 from pathlib import Path
@@ -9,7 +10,9 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field, SecretStr
 
+from server.auth.permissions import OWN_PARTS
 from server.http.guards.host_names import name_of
+from server.http.public_address import checked_prefix
 from upstream.resilience.hedge import Hedge
 
 T = TypeVar("T")
@@ -84,12 +87,34 @@ def check_origins(value: str) -> str:
     return value
 
 
+def check_root_path(value: str) -> str:
+    prefix = checked_prefix(value)
+    if prefix is None:
+        raise ValueError(f"is {value[:100]!r}, which is no such path")
+    if prefix and prefix.split("/")[1] in OWN_PARTS:
+        raise ValueError(f"is {prefix!r}, which begins like a path of the server itself")
+    return prefix
+
+
 def check_hosts(value: str) -> str:
     if "@" in value:
         raise ValueError("holds an @, which no name of a host has")
     for host in listed(value):
         if name_of(host) != host.strip("[]").rstrip(".").lower():
             raise ValueError(f"holds {host[:100]!r}, which is no name of a host without a port")
+    return value
+
+
+def check_proxies(value: str) -> str:
+    if value.strip() == "*":
+        return value
+    for part in listed(value):
+        try:
+            network = ipaddress.ip_network(part, strict=False)
+        except ValueError:
+            raise ValueError(f"holds {part[:100]!r}, which is no address and no network") from None
+        if "/" in part and network.network_address != ipaddress.ip_interface(part).ip:
+            raise ValueError(f"holds {part[:100]!r}, which is an address in a network; the network is {network}")
     return value
 
 
@@ -140,6 +165,8 @@ Claim = Annotated[str, AfterValidator(check_claim)]
 CacheUrl = Annotated[SecretStr, AfterValidator(check_cache_url)]
 Origins = Annotated[str, AfterValidator(check_origins)]
 HostNames = Annotated[str, AfterValidator(check_hosts)]
+RootPath = Annotated[str, AfterValidator(check_root_path)]
+Proxies = Annotated[str, AfterValidator(check_proxies)]
 HeaderNames = Annotated[str, AfterValidator(check_headers)]
 Store = Annotated[str, AfterValidator(check_store)]
 File = Annotated[Path, AfterValidator(Path.expanduser)]

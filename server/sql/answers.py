@@ -14,8 +14,9 @@ from strawberry import Schema
 
 from resolvers.caller import Caller
 from server.http.request_error import RequestError
+from server.request_facts import current
 from server.sql import explanation, statement
-from server.sql.config import SqlConfig
+from server.sql.config import SqlConfig, StatementCounts
 from server.sql.explanation import PARQUET, quoted
 from server.sql.parts import SqlPart, TableParts, parts_of
 from server.sql.process import ResultColumn, Workers
@@ -61,12 +62,20 @@ class SqlResult:
 class SqlAnswers:
     """Run statements over the tables of the graph."""
 
-    def __init__(self, tables: Tables, schema: Schema, answers: TableAnswers, config: SqlConfig) -> None:
+    def __init__(
+        self,
+        tables: Tables,
+        schema: Schema,
+        answers: TableAnswers,
+        config: SqlConfig,
+        counts: StatementCounts | None = None,
+    ) -> None:
         every = sql_tables(tables, schema)
         self.tables = [table for table in every if not config.saved_only or table.schema == "saved"]
         self._answers = answers
         self._config = config
-        self._workers = Workers(config.statements)
+        self._counts = counts if counts is not None else StatementCounts()
+        self._workers = Workers(config.statements, self._counts)
 
     async def question(self, text: str, caller: Caller, not_before: datetime.datetime | None = None) -> SqlQuestion:
         """Return the checked statement of a caller. Raises RequestError."""
@@ -80,22 +89,32 @@ class SqlAnswers:
     async def result(self, question: SqlQuestion) -> SqlResult:
         """Return the result as soon as its columns are known. Raises RequestError."""
         reader = _PartReader(question, self._answers)
+        counts, facts, returned = self._counts, current(), 0
+        counts.begun += 1
+
+        async def close() -> None:
+            await rows.aclose()
+            await reader.aclose()
+
         rows = self._workers.run(self._task(question), reader.open, self._config.seconds)
         try:
             columns = await anext(rows)
             schema = await anext(rows)
         except BaseException:
-            await rows.aclose()
-            await reader.aclose()
+            await close()
             raise
 
         async def batches() -> AsyncGenerator[pa.RecordBatch]:
+            nonlocal returned
             try:
                 async for batch in rows:
+                    returned += batch.num_rows
+                    counts.rows += batch.num_rows
                     yield batch
             finally:
-                await rows.aclose()
-                await reader.aclose()
+                if facts is not None:
+                    facts.line["rows"] = returned
+                await close()
 
         return SqlResult(columns, schema, batches())
 

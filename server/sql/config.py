@@ -4,6 +4,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 
+@dataclass(slots=True)
+class StatementCounts:
+    """The SQL statements that run now, all that have begun, and the rows that they returned."""
+
+    running: int = 0
+    begun: int = 0
+    rows: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class FlightConfig:
     """Where Arrow Flight SQL is served: its address, and the files of a certificate and its key for TLS."""

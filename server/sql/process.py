@@ -18,6 +18,7 @@ import orjson
 import pyarrow as pa
 
 from server.http.request_error import RequestError
+from server.sql.config import StatementCounts
 from server.sql.worker import BATCH, COLUMNS, END, ERROR, HEAD
 from server.tables.answers import refusal
 from server.tables.reading import TableFailed
@@ -84,7 +85,8 @@ class _Worker:
 class Workers:
     """The processes for statements: a limited number at a time, and one that is ready."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, counts: StatementCounts) -> None:
+        self._counts = counts
         self._turns = asyncio.Semaphore(most)
         self._waiting = 0
         self._most_waiting = 8 * most
@@ -102,6 +104,7 @@ class Workers:
             await self._turns.acquire()
         finally:
             self._waiting -= 1
+        self._counts.running += 1
         try:
             worker = await self._take()
             self._running.add(worker)
@@ -112,6 +115,7 @@ class Workers:
             finally:
                 await asyncio.shield(self._end(run, worker))
         finally:
+            self._counts.running -= 1
             self._turns.release()
 
     async def _end(self, run: "_Run", worker: _Worker) -> None:

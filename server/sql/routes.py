@@ -17,12 +17,15 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 from strawberry import Schema
 
+from server.execution.persisted.manifests import hash_of
+from server.http.document_names import SHOWN
 from server.http.error_response import error_response
 from server.http.negotiation import preferred, wants_page
 from server.http.request_error import RequestError
 from server.http.watch import ClientGone, Watch
 from server.http.writing import encode
-from server.sql.config import SqlConfig
+from server.request_facts import facts_of
+from server.sql.config import SqlConfig, StatementCounts
 from server.tables.routes import TablesEndpoint
 
 if TYPE_CHECKING:  # imported with DuckDB: see above
@@ -61,6 +64,7 @@ class SqlEndpoint:
         self._config = config
         self._most_bytes = most_bytes
         self._page = page
+        self.counts = StatementCounts()
         self._answers: SqlAnswers | None = None
         self._opening = asyncio.Lock()
         self._watch = Watch(_LONG)
@@ -75,7 +79,7 @@ class SqlEndpoint:
                 await asyncio.to_thread(import_module, "server.sql.answers")
                 from server.sql.answers import SqlAnswers
 
-                self._answers = SqlAnswers(self._tables.tables, self._schema, tables, self._config)
+                self._answers = SqlAnswers(self._tables.tables, self._schema, tables, self._config, self.counts)
         return self._answers
 
     @asynccontextmanager
@@ -114,6 +118,7 @@ class SqlEndpoint:
             form = None if _explains(request) else _form(request)
             text = _of_address(request) if request.method != "POST" else await self._body(request)
             answers = await self.answers()
+            facts_of(request.scope).line |= {"document": hash_of(text)[:SHOWN], "format": form or "explanation"}
             not_before = (await self._tables.answers()).not_before(request)
             question = await answers.question(text, request.scope["caller"], not_before)
             if question.statement.catalog:
@@ -128,7 +133,7 @@ class SqlEndpoint:
                 one["message"] = self._message(one["message"])
             return error_response(refusal)
         except ClientGone:
-            request.scope["gone"] = True
+            facts_of(request.scope).line["gone"] = True
             return Response(status_code=499)
 
     def _message(self, text: str) -> str:

@@ -24,9 +24,10 @@ from server.http import conditions, ranges
 from server.http.compression import coding_of
 from server.http.request_error import RequestError, error
 from server.http.request_headers import RequestHeaders
+from server.request_facts import RequestFacts, current, facts_of
 from server.tables import parameters
 from server.tables.arrow import Shape, Unfit, slices
-from server.tables.config import TablesConfig
+from server.tables.config import FileCounts, TablesConfig
 from server.tables.file_response import (
     ENCODINGS,
     SpoolFileResponse,
@@ -133,13 +134,13 @@ async def _totalled(
 class TableAnswers:
     """Answer requests for tables. `run` runs an operation."""
 
-    def __init__(self, run: Run, config: TablesConfig) -> None:
+    def __init__(self, run: Run, config: TablesConfig, files: FileCounts | None = None) -> None:
         self._run = run
         self._config = config
         self.zone = config.zone
         self.now = config.now
         self.filter_seconds = config.filter_seconds
-        self.spool = Spool(config.spool_folder, config.spool_mebibytes << 20, config.store())
+        self.spool = Spool(config.spool_folder, config.spool_mebibytes << 20, config.store(), files)
 
     def requested(self, table: Table, request: Request) -> TableRequest:
         """Read a request. Raises RequestError."""
@@ -163,10 +164,12 @@ class TableAnswers:
 
     def batches(self, requested: TableRequest, form: Format, log: Log) -> AsyncGenerator[pa.RecordBatch]:
         """Yield the requested rows as a format writes them. Raises TableFailed."""
-        return requested.batches(self._run, form.shape, log)
+        rows, facts = requested.batches(self._run, form.shape, log), current()
+        return rows if facts is None else _counted(rows, facts)
 
     async def respond(self, table: Table, form: Format, request: Request) -> Response:
         """Return the answer in a format. Raises RequestError."""
+        facts_of(request.scope).line |= {"table": table.name, "format": form.name}
         requested = self.requested(table, request)
         if requested.mark:
             form = _marked(form)
@@ -354,6 +357,14 @@ class TableAnswers:
         """Return the file that would be read in place of one that an answer read; None if it would be written."""
         changed = await self._config.changed(*file.days)
         return self.spool.find(file.key, Wanted(self._config.now(), not_before, changed, file.reading, file.tag))
+
+
+async def _counted(rows: AsyncGenerator[pa.RecordBatch], facts: RequestFacts) -> AsyncGenerator[pa.RecordBatch]:
+    """Yield the rows of a table, and count them for the line of the request."""
+    async with aclosing(rows):
+        async for batch in rows:
+            facts.line["rows"] = facts.line.get("rows", 0) + batch.num_rows
+            yield batch
 
 
 def trusted_until(readings: Sequence[Reading], trust: Trust, least: datetime.timedelta) -> datetime.datetime | None:

@@ -39,6 +39,15 @@ async def nothing_cached(calls: Sequence[Call], not_before: Moment) -> Moment:
     return None
 
 
+@dataclass(slots=True)
+class FileCounts:
+    """The files of tables that were written, those that answered another request, and those that were not written."""
+
+    made: int = 0
+    reused: int = 0
+    failed: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class TablesConfig:
     """The business time zone, the clock, the identity of the upstreams, and the storage of files.

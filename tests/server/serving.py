@@ -1,7 +1,6 @@
 """An application served for real on a free loopback port, in this process, for as long as a `with` block lasts."""
 
 import asyncio
-import socket
 import ssl
 import threading
 from collections.abc import Iterator
@@ -11,7 +10,9 @@ import httpx
 from starlette.types import ASGIApp
 
 from server.execution.limits import PATIENT, ClientTimeouts
-from server.http.listening import GraphServer, configure
+from server.http.listening import configure
+from server.listening.graph_server import Ending, GraphServer
+from server.listening.listening_socket import listen
 
 
 def error_of(answer: httpx.Response) -> tuple[str, str]:
@@ -34,20 +35,21 @@ def code_of(answer: httpx.Response) -> str:
 @contextmanager
 def serving(app: ASGIApp, patience: ClientTimeouts = PATIENT, tls: ssl.SSLContext | None = None) -> Iterator[str]:
     """The address of the application, without a slash at its end."""
-    bound = socket.create_server(("127.0.0.1", 0))
+    bound = listen("127.0.0.1", 0)
+    address = bound.page_address(secure=tls is not None)
     config = configure(app, patience, tls=tls)
     started = threading.Event()
-    server = GraphServer(config, started.set, handshake=patience.request_seconds)
+    server = GraphServer(config, bound, started.set, Ending(), patience.request_seconds)
 
     def main() -> None:
         with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
-            runner.run(server.serve(sockets=[bound]))
+            runner.run(server.serve())
 
     thread = threading.Thread(target=main)
     thread.start()
     try:
         assert started.wait(60)
-        yield f"{'https' if tls else 'http'}://127.0.0.1:{bound.getsockname()[1]}"
+        yield address
     finally:
         server.should_exit = True
         thread.join(20)

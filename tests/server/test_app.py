@@ -15,10 +15,6 @@ from tests.server.application import application
 from tests.server.serving import serving
 
 
-async def broken() -> str | None:
-    return "refused"
-
-
 def test_another_server_recognises_it() -> None:
     config = uvicorn.Config(application(toy_schema.schema, lambda operation: None))
     config.load()
@@ -40,7 +36,7 @@ def test_paths() -> None:
         lambda operation: None,
         saved=saved,
         lifespan=lifespan,
-        readiness=Readiness({}, lambda: ["One is missing."]),
+        readiness=Readiness(notes=lambda: ["One is missing."]),
     )
     with serving(app) as address, httpx.Client(base_url=address, trust_env=False) as client:
         assert events == ["open"]
@@ -59,11 +55,11 @@ def test_paths() -> None:
 
 
 def test_not_ready() -> None:
-    app = application(toy_schema.schema, lambda operation: None, readiness=Readiness({"GameHub": broken}))
+    app = application(toy_schema.schema, lambda operation: None, readiness=Readiness({"keys": lambda: "unreadable"}))
     with serving(app) as address:
         ready = httpx.get(f"{address}/readyz", trust_env=False)
         assert httpx.get(f"{address}/healthz", trust_env=False).status_code == 200
-    assert (ready.status_code, ready.json()) == (503, {"ready": False, "notReady": {"GameHub": "refused"}})
+    assert (ready.status_code, ready.json()) == (503, {"ready": False, "notReady": {"keys": "unreadable"}})
 
 
 def test_a_broken_saved_query_is_found_at_the_start() -> None:

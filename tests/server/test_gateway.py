@@ -138,16 +138,17 @@ async def test_a_missing_system_names_its_setting() -> None:
     async with opened.open():
         with pytest.raises(Unavailable, match="GameHub is not configured: set GAMEHUB_URL and GAMEHUB_TOKEN"):
             await opened.fetch(Call.of(GROUPS))
-    assert list(await opened.readiness().wrong()) == ["Game History"]
-    assert opened.readiness().notes == ["GameHub is not configured: set GAMEHUB_URL and GAMEHUB_TOKEN."]
+    assert opened.upstream_probes().names == ["Game History"]
+    assert opened.notes() == ["GameHub is not configured: set GAMEHUB_URL and GAMEHUB_TOKEN."]
 
 
 async def test_probes_are_calls_that_may_be_made() -> None:
     opened = gateway(GAMEHUB_URL="http://127.0.0.1:9", GAMEHUB_TOKEN="t", **DEFAULT)
     async with opened.open():
-        wrong = await opened.readiness().wrong()
-    assert set(wrong) == {"GameHub", "Game History"}
-    assert all(text.startswith("UPSTREAM_UNAVAILABLE: ") for text in wrong.values())
+        probes = opened.upstream_probes()
+        found = [(await probes.look(name)).wrong for name in probes.names]
+    assert probes.names == ["GameHub", "Game History"]
+    assert all(wrong is not None and wrong.startswith("UPSTREAM_UNAVAILABLE: ") for wrong in found)
     assert {probe.call.report for probe in opened.probes()} >= {GAME_LOGS}
 
 
@@ -160,11 +161,11 @@ async def test_the_health_of_upstreams_says_whether_their_figures_are_made_up() 
         for marked in (False, True):
             server.requests.clear()
             opened = gateway(GAMEHUB_URL=server.url, GAMEHUB_TOKEN="t", GAMELOG_URL="http://127.0.0.1:9", **AGENT)
-            readiness = opened.readiness()
+            probes = opened.upstream_probes()
             async with opened.open():
                 assert opened.sandbox is False  # nothing has answered yet
                 for _ in range(3):
-                    health = await opened.health(readiness)
+                    health = await opened.health(probes)
                     hub, log = health.upstreams
                     assert (hub.name, hub.sandbox, hub.wrong) == ("GameHub", marked, None)
                     assert (log.name, log.sandbox) == ("Game History", False)
@@ -174,12 +175,12 @@ async def test_the_health_of_upstreams_says_whether_their_figures_are_made_up() 
                 # The probe alone was a call, and only the first time.
                 assert len(server.requests) == 1
                 await opened.fetch(Call.of(GROUPS))
-                assert (await opened.health(readiness)).upstreams[0].age is not None
+                assert (await opened.health(probes)).upstreams[0].age is not None
                 assert len(server.requests) == 2
             assert (health.cache.store, health.cache.entries, health.cache.wrong) == ("memory", 0, None)
     opened = gateway(GAMEHUB_URL="http://127.0.0.1:9", GAMEHUB_TOKEN="t", CACHE_URL="off")
     async with opened.open():
-        health = await opened.health(opened.readiness())
+        health = await opened.health(opened.upstream_probes())
     assert [(one.name, one.age is None) for one in health.upstreams] == [("GameHub", False), ("Game History", True)]
     assert health.cache.store == "off"
 

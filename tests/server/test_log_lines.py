@@ -67,10 +67,12 @@ def test_the_end_of_a_process_writes_what_is_left(end: str, fails: bool) -> None
 
 
 SIGNALLED = """
-import asyncio, signal, socket, structlog
+import asyncio, signal, structlog
 from server import logs
 from server.execution.limits import PATIENT
-from server.http.listening import GraphServer, configure
+from server.http.listening import configure
+from server.listening.graph_server import Ending, GraphServer
+from server.listening.listening_socket import listen
 logs.set_up("info", "json")
 async def app(scope, receive, send):
     while (await receive())["type"] != "lifespan.shutdown":
@@ -80,7 +82,7 @@ async def app(scope, receive, send):
 def listening():
     structlog.get_logger("a").info("at the start")
     signal.raise_signal(signal.SIGTERM)
-asyncio.run(GraphServer(configure(app, PATIENT), listening).serve([socket.create_server(("127.0.0.1", 0))]))
+asyncio.run(GraphServer(configure(app, PATIENT), listen("127.0.0.1", 0), listening, Ending()).serve())
 """
 
 

@@ -39,6 +39,40 @@ def test_an_error_is_kept_whole(journal: Journal) -> None:
     assert (entry.status, entry.upstream_code, entry.message, entry.payload) == (200, "10000", "error 1", b"<html>")
 
 
+def test_an_error_names_the_request_and_the_caller_but_not_for_the_vendor(journal: Journal, tmp_path: Path) -> None:
+    failed = error()
+    failed.request, failed.caller = "4f0c", "power-bi"
+    for one in (failed, error(2)):
+        journal.record(one)
+    (entry,) = journal.entries(request="4f0c")
+    assert (entry.correlation_id, entry.request, entry.caller) == ("id1", "4f0c", "power-bi")
+    assert [entry.correlation_id for entry in journal.entries()] == ["id1", "id2"]
+    assert journal.export(tmp_path / "errors.jsonl", request="4f0c") == 1
+    exported = json.loads((tmp_path / "errors.jsonl").read_text("utf-8"))
+    assert (exported["request"], exported["caller"]) == ("4f0c", "")
+
+
+def test_the_file_of_an_earlier_version_is_read_and_written(tmp_path: Path) -> None:
+    path = tmp_path / "errors.sqlite"
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(
+            "CREATE TABLE error (id INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL, correlation_id TEXT NOT NULL, "
+            "code TEXT NOT NULL, report TEXT NOT NULL, params TEXT NOT NULL, status INTEGER, upstream_code TEXT, "
+            "message TEXT NOT NULL, payload BLOB, size INTEGER NOT NULL)"
+        )
+        earlier = (
+            "INSERT INTO error (at, correlation_id, code, report, params, message, size) VALUES (?, ?, ?, ?, ?, ?, ?)"
+        )
+        row = ("2026-03-15T12:00:00+00:00", "old", "UPSTREAM_ERROR", "R5", "{}", "a failure", 10)
+        connection.execute(earlier, row)
+    with Journal(path) as journal:
+        journal.record(error())
+        assert [(entry.correlation_id, entry.request) for entry in journal.entries()] == [("old", ""), ("id1", "")]
+    with closing(sqlite3.connect(path)) as connection, connection:  # the earlier version during a rolling upgrade
+        connection.execute(earlier, row)
+        assert connection.execute("SELECT count(*) FROM error").fetchone() == (3,)
+
+
 def test_entries_since_and_the_newest_of_them(journal: Journal) -> None:
     journal.record(error(1))
     journal.flush()

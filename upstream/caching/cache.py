@@ -87,9 +87,10 @@ class DayCache:
         self._cutter = Cutter(zone, day_zone or zone, origin)
         self._cached = None if store is None else CachedDays(store, zone, trust, stale_for, now)
         self.changes = Changes(store, self._cutter.origin_digest, ledger, trust.longest + stale_for)
-        self._counted: Counter[str] = Counter()
-        self._outcomes: Counter[str] = Counter()
-        self._checks = DayChecks(upstream, self._read_totals, self._cutter, trust, self.changes, self._counted, now)
+        self.counted: Counter[str] = Counter()  # days by what happened to them, see CacheStats
+        # Answers by report and outcome; those that were sent again as they were stored have no report.
+        self.outcomes: Counter[tuple[str, str]] = Counter()
+        self._checks = DayChecks(upstream, self._read_totals, self._cutter, trust, self.changes, self.counted, now)
         self._answers: SingleFlights[Hashable, Answer[Any] | UpstreamError] = SingleFlights()
         self._reader = DayReader(upstream, self._checks, self.changes, now)
 
@@ -196,8 +197,8 @@ class DayCache:
             return False
         if not_before is not None and kept.oldest < days.microseconds(not_before):
             return False
-        self._counted["hits"] += kept.reads
-        self._outcomes["hit"] += kept.calls
+        self.counted["hits"] += kept.reads
+        self.outcomes["", "hit"] += kept.calls
         return True
 
     async def _look(self, cached: CachedDays, kept: KeptEntries, now: int) -> bool:
@@ -263,9 +264,16 @@ class DayCache:
         await self.changes.note(forgotten, self._now(), rows=False)
         return found
 
+    @property
+    def store(self) -> Store | None:
+        """Return the store of the days; None if nothing is stored."""
+        return None if self._cached is None else self._cached.store
+
     async def stats(self) -> CacheStats:
         """Return what was counted, and what the store contains."""
-        counted = self._counted
+        counted, calls = self.counted, Counter[str]()
+        for (_, outcome), count in self.outcomes.items():
+            calls[outcome] += count
         return CacheStats(
             counted["hits"],
             counted["misses"],
@@ -273,7 +281,7 @@ class DayCache:
             counted["stale"],
             counted["renewed"],
             counted["changed"],
-            dict(self._outcomes),
+            dict(calls),
             await self._cached.store.stats() if self._cached is not None else None,
         )
 
@@ -336,12 +344,12 @@ class DayCache:
             else:
                 answer = await self._by_days(cached, cut, not_before, summary)
         except UpstreamError as error:
-            self._outcomes["error"] += 1
+            self.outcomes[call.report.code, "error"] += 1
             return error
-        self._outcomes[answer.provenance.outcome] += 1
-        self._counted["hits"] += len(summary.hit)
-        self._counted["misses"] += len(summary.missed)
-        self._counted["stale"] += len(summary.since)
+        self.outcomes[call.report.code, answer.provenance.outcome] += 1
+        self.counted["hits"] += len(summary.hit)
+        self.counted["misses"] += len(summary.missed)
+        self.counted["stale"] += len(summary.since)
         return answer
 
     async def _without_cache(self, call: Call) -> Answer[Any]:
@@ -350,9 +358,9 @@ class DayCache:
         try:
             answer = await self._upstream.fetch(call)
         except UpstreamError:
-            self._outcomes["error"] += 1
+            self.outcomes[call.report.code, "error"] += 1
             raise
-        self._outcomes["off"] += 1
+        self.outcomes[call.report.code, "off"] += 1
         made = MadeCall(call, answer.requests, len(answer.rows), answer.bytes, answer.seconds, waited=answer.waited)
         provenance = Provenance("off", None, (self._reading_of(call, requested_at),), (made,))
         seconds = time.monotonic() - started
@@ -379,7 +387,7 @@ class DayCache:
         if entry is not None and is_fresh(entry, self._now(), not_before):
             found = await cached.open(row, {key: entry})
             if key in found:
-                self._counted["hits"] += 1
+                self.counted["hits"] += 1
                 summary.read(code, None, entry.since, entry.until)
                 summary.keep(key, None, entry.value)
                 return summary.answer(call, found[key].rows, "hit")
@@ -393,7 +401,7 @@ class DayCache:
                 summary.read(code, None, entry.since, entry.until)
                 return summary.answer(call, found[key].rows, "stale")
         rows = fetched.rows()
-        self._counted["misses"] += 1
+        self.counted["misses"] += 1
         trusted = self._trust.open
         summary.read(code, None, requested_at, requested_at + datetime.timedelta(seconds=trusted))
         packed = pack_all([(key, Share(rows, Claim(RowOrder.NONE), _NO_FETCH), trusted, NO_PRINT)], requested_at)
@@ -452,7 +460,7 @@ class DayCache:
         own = [self._reader.start(cached, cut, pieces[run.start : run.stop], slots, earlier) for run in runs]
         flights = joined | {place: flight for run, flight in zip(runs, own, strict=True) for place in run}
         landed = await wait_for_all({*own, *joined.values()})
-        self._counted["joined"] += len(joined)
+        self.counted["joined"] += len(joined)
         for flight, fetched in landed.items():
             summary.add(fetched, joined=flight not in own)
         at_hand = found | shares_of(cut, flights, landed)

@@ -167,6 +167,10 @@ class MemoryStore:
 
     async def stats(self) -> StoreStats:
         """Return the statistics."""
+        return self.now()
+
+    def now(self) -> StoreStats:
+        """Return the statistics at once."""
         return StoreStats("memory", len(self._entries), self._bytes, self._evictions, self._limit)
 
     def _drop(self, key: Key) -> None:

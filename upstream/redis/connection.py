@@ -20,6 +20,7 @@ from redis.asyncio.sentinel import SentinelManagedConnection
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
 
+from upstream.durations import Durations
 from upstream.redis.address import RedisAddress, RedisKind, parse
 from upstream.transport.secure import PLAIN, Secure
 from upstream.transport.watched import Watched
@@ -51,6 +52,9 @@ class RedisConnection:
         self._limit = _STEPS * timeout
         self._rest_until = 0.0
         self._reason: str | None = None
+        # How long commands took that Redis answered, and how many it did not answer.
+        self.commands = Durations()
+        self.failures = 0
         self._refused: set[str] = set()
         self._running: set[asyncio.Task[Any]] = set()  # also commands whose callers have left
 
@@ -155,17 +159,20 @@ class RedisConnection:
                 await each.aclose()
 
     async def _carry_out(self, send: Callable[[Any], Awaitable[_T]], limit: float | None) -> _T:
+        began = time.monotonic()
         try:
             answer = await self._undisturbed(send, limit)
         except ResponseError as error:
             raise RedisDown(self.refused(error)) from None
         except _FAILURES as error:
+            self.failures += 1
             self._rest_until = time.monotonic() + self._pause
             reason = self._words(error)
             if self._reason is None:
                 _log.warning("redis.down", reason=type(error).__name__, message=reason)
             self._reason = reason
             raise RedisDown(reason) from None
+        self.commands.note(time.monotonic() - began)
         if self._reason is not None:
             self._reason = None
             _log.info("redis.up")

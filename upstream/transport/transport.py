@@ -70,6 +70,7 @@ class Reply(msgspec.Struct, frozen=True):
 
 class Tally(Limit):
     """Count the cost of a call of `report` so far: its start, the HTTP requests sent, the decompressed bytes read.
+    Of the requests, `retried` ones repeated a failed one, and `hedged` ones a late one.
 
     The call may take `seconds`. `sent` is when the first request was sent. `hurried` says that the deadline came so
     soon after it that the failure shows nothing about the upstream. `waited` is how long requests of the call waited
@@ -77,7 +78,10 @@ class Tally(Limit):
     of the bucket.
     """
 
-    __slots__ = ("_since", "bytes", "dry", "hurried", "report", "requests", "sent", "started", "waited", "waiting")
+    __slots__ = (
+        "_since", "bytes", "dry", "hedged", "hurried", "report", "requests", "retried", "sent", "started", "waited",
+        "waiting",
+    )  # fmt: skip
 
     def __init__(self, report: str = "", seconds: float = math.inf) -> None:
         self.report = report
@@ -85,6 +89,8 @@ class Tally(Limit):
         self.ends = started + seconds
         self.expired = False
         self.requests = 0
+        self.retried = 0
+        self.hedged = 0
         self.bytes = 0
         self.sent: float | None = None
         self.hurried = False
@@ -247,9 +253,11 @@ class Transport:
 
     async def _once_more(self, request: Request, auth: Auth, tally: Tally, last: _Retry) -> Reply | _Retry:
         """Make a request again. If it may not be sent, return the last result."""
+        tally.retried += 1
         try:
             return await self._attempt(request, auth, tally)
         except Overloaded:
+            tally.retried -= 1
             last.final = True
             return last
 
@@ -321,6 +329,7 @@ class Transport:
             free = self._busy < self._concurrency and not len(self._room) and self._slots.open
             if not first.done() and free and self.budget.spend():
                 self._hedged += 1
+                tally.hedged += 1
                 tasks.add(asyncio.create_task(self._turn(request, auth, tally)))
             pending: set[asyncio.Task[Reply | _Retry | UpstreamError]] = set(tasks)
             while True:

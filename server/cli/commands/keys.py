@@ -22,7 +22,7 @@ def create(
         str, typer.Option(help="The groups it may see, 382,383 say, or `all`.", metavar="IDS", show_default=False)
     ],
     permissions: Annotated[
-        str, typer.Option(help="What it may do, separated by commas: explore, tables, admin.", metavar="WORDS")
+        str, typer.Option(help="What it may do, separated by commas: explore, tables, metrics, admin.", metavar="WORDS")
     ] = "explore",
     powers: Annotated[str | None, typer.Option(hidden=True)] = None,
     expires: Annotated[
@@ -43,9 +43,8 @@ def create(
     """
     from resolvers.caller import Caller
     from server.auth.key import KeyTrouble, Rates
-    from server.auth.key_store import store_of
+    from server.auth.key_store import load_for_keys, store_of
     from server.auth.permissions import PERMISSIONS
-    from server.settings.reading import load
 
     if powers is not None:
         typer.echo("gamehub-graph: --powers is the old name of --permissions; use the new one", err=True)
@@ -64,7 +63,7 @@ def create(
         end = datetime.now(UTC) + span(expires) if expires is not None else None
     except (ValueError, OverflowError) as error:
         stop(f"--expires {error}", WRONG_USE)
-    settings = load()
+    settings = load_for_keys()
     try:
         key, text = store_of(settings).create(
             Caller(name, seen, frozenset(given)), Rates(rate_requests, rate_calls), end
@@ -85,10 +84,9 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="List them as JSO
     from rich.table import Table
 
     from server.auth.key import KeyTrouble
-    from server.auth.key_store import store_of
-    from server.settings.reading import load
+    from server.auth.key_store import load_for_keys, store_of
 
-    settings = load()
+    settings = load_for_keys()
     try:
         found = store_of(settings).listed()
     except KeyTrouble as trouble:
@@ -123,10 +121,9 @@ def revoke(which: Annotated[str, typer.Argument(metavar="NAME|ID", help="The key
     Exit codes: 0; 1 there is no such key, or the file of keys cannot be written; 2 a setting is wrong.
     """
     from server.auth.key import KeyTrouble
-    from server.auth.key_store import store_of
-    from server.settings.reading import load
+    from server.auth.key_store import load_for_keys, store_of
 
-    settings = load()
+    settings = load_for_keys()
     try:
         key = store_of(settings).revoke(which)
     except KeyTrouble as trouble:
@@ -142,10 +139,9 @@ def backup(file: Annotated[Path, typer.Argument(help="The file to write. A file 
     """
     from server.auth.key import KeyTrouble
     from server.auth.key_file import write
-    from server.auth.key_store import store_of
-    from server.settings.reading import load
+    from server.auth.key_store import load_for_keys, store_of
 
-    settings = load()
+    settings = load_for_keys()
     try:
         found = store_of(settings).listed()
         write(file, found)
@@ -162,12 +158,11 @@ def restore(file: Annotated[Path, typer.Argument(help="A file of `keys backup`, 
     """
     from server.auth.key import KeyTrouble
     from server.auth.key_file import KeyFile
-    from server.auth.key_store import store_of
-    from server.settings.reading import load
+    from server.auth.key_store import load_for_keys, store_of
 
     if not file.exists():
         stop(f"{file} does not exist", FAILED)
-    settings = load()
+    settings = load_for_keys()
     try:
         found = KeyFile(file).listed()
         changed = store_of(settings).join(found)

@@ -20,9 +20,9 @@ def usage(
 
     Exit codes: 0 also if nobody asks for it; 1 the file cannot be read, or no server counts; 2 there is no such field.
     """
-    from server.settings.reading import load
+    from server.settings.reading import load_part
 
-    settings = load()
+    settings = load_part("error_journal")
     from rich.console import Console
     from rich.table import Table
 

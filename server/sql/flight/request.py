@@ -16,6 +16,8 @@ import pyarrow as pa
 import pyarrow.flight as flight
 from starlette.types import ASGIApp, Message
 
+from server.request_facts import INTERFACE
+
 T = TypeVar("T")
 
 _AHEAD = 4  # chunks that wait for the client
@@ -214,6 +216,7 @@ def _scope(credential: str, peer: str) -> dict[str, Any]:
         "client": (address, 0),
         "server": ("127.0.0.1", 0),
         "state": {},
+        INTERFACE: "flight",
     }
 
 

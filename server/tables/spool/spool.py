@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from server.tables.config import FileCounts
 from server.tables.spool.folders import FolderLock, remove_dead
 from server.tables.spool.snapshot import (
     HASH,
@@ -126,7 +127,14 @@ class Spool:
     A temporary folder belongs to this process alone. `store` has the files of other hosts.
     """
 
-    def __init__(self, folder: Callable[[], tuple[Path, bool]], limit: int, store: "SpoolStore | None" = None) -> None:
+    def __init__(
+        self,
+        folder: Callable[[], tuple[Path, bool]],
+        limit: int,
+        store: "SpoolStore | None" = None,
+        counts: FileCounts | None = None,
+    ) -> None:
+        self._counts = counts if counts is not None else FileCounts()
         self._where = folder
         self._folder: Path | None = None
         self._temporary = False
@@ -151,6 +159,7 @@ class Spool:
         while True:
             found = await self.look(key, wanted)
             if found is not None:
+                self._counts.reused += 1
                 return found
             writing = self._under_way.get(key)
             if writing is None:
@@ -307,7 +316,11 @@ class Spool:
     def _done(self, key: str, task: "asyncio.Task[Snapshot]") -> None:
         self._under_way.pop(key, None)
         if not task.cancelled():
-            task.exception()  # waiters receive the exception; without waiters it is not needed
+            # Waiters receive the exception; without waiters it is not needed.
+            if task.exception() is None:
+                self._counts.made += 1
+            else:
+                self._counts.failed += 1
 
     def _part(self, key: str) -> Path:
         """Return the path of a file that is not complete yet. Hosts with equal process ids may share the folder."""

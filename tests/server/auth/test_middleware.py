@@ -112,6 +112,7 @@ def test_without_a_credential(client: httpx.Client, path: str) -> None:
         ("explore", {"/graphql", "/"}),
         ("tables", {"/tables/A.csv", "/odata/A"}),
         ("admin", {"/metrics"}),
+        ("metrics", {"/metrics"}),
         ("explore tables admin", {"/graphql", "/", "/tables/A.csv", "/odata/A", "/metrics"}),
         ("", set()),
     ],
@@ -126,7 +127,7 @@ def test_permissions(file: KeyFile, client: httpx.Client, permissions: str, open
         else:
             assert code(answer) == (403, "FORBIDDEN")
             _, message = error_of(answer)
-            permission = needed.get(path, "admin")
+            permission = needed.get(path, "metrics")
             assert message == f"This needs the permission {permission}, which the caller does not have."
 
 

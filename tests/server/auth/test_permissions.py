@@ -22,8 +22,9 @@ from server.auth.permissions import area
         ("/tables/A.csv", "tables", True),
         ("/tables/A.csv/link", "tables", True),
         ("/odata/$metadata", "tables", True),
+        ("/metrics", "metrics", False),
         # What is in no line is the administrator's: no path is forgotten into the open.
-        ("/metrics", "admin", False),
+        ("/reconcile", "admin", False),
         ("/graphqlx", "admin", False),
         ("//graphql", "admin", False),
         ("/healthz2", "admin", False),

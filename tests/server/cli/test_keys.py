@@ -92,7 +92,8 @@ def workspace(tmp_path: Path, sandbox: Sandbox) -> Workspace:
 
 
 def test_keys(workspace: Workspace) -> None:
-    assert workspace.run("keys", "list") == "No keys."
+    # The settings of other things may be incomplete or wrong.
+    assert workspace.run("keys", "list", GAMEHUB_TOKEN="", PORT="none") == "No keys."
     first = workspace.run("keys", "create", "power-bi", "--groups", "383,382", "--permissions", "explore,tables")
     second = workspace.run(
         "keys",
@@ -187,15 +188,12 @@ def test_a_server_on_a_network_asks_who_is_there(workspace: Workspace, sandbox: 
         key = workspace.run("keys", "create", "bi", "--groups", "all", "--permissions", "explore,tables")
         admin = workspace.run("keys", "create", "root", "--groups", "all", "--permissions", "admin")
 
-        # The administrator sees the upstreams that fail, and no other caller does.
+        # Upstreams that fail leave the server ready.
         sandbox.fault("reset")
         try:
-            state = client.get("/readyz", headers={"X-Api-Key": admin}).json()
-            assert state["ready"] is False
-            assert set(state["notReady"]) == {"GameHub", "Game History"}
-            for headers in ({}, {"X-Api-Key": key}):
+            for headers in ({}, {"X-Api-Key": key}, {"X-Api-Key": admin}):
                 ready = client.get("/readyz", headers=headers)
-                assert (ready.status_code, ready.json()) == (503, {"ready": False})
+                assert (ready.status_code, ready.json()) == (200, {"ready": True})
         finally:
             sandbox.heal()
 

@@ -1,40 +1,39 @@
-"""The readiness of the server: many requests for it cause few probes."""
+"""The readiness of the server: its own state alone."""
 
-import asyncio
+import sqlite3
+from pathlib import Path
 
+from resolvers.caller import Caller
+from server.auth.authenticator import Authenticator
+from server.auth.key_file import KeyFile
+from server.auth.keys import Keys
 from server.http.readiness import Readiness
 
 
-async def test_what_is_wrong_is_said_by_name() -> None:
-    async def well() -> str | None:
-        return None
-
-    async def ill() -> str | None:
-        return "refused"
-
-    async def hangs() -> str | None:
-        await asyncio.sleep(60)
-        return None
-
-    ready = Readiness({"A": well, "B": ill, "C": hangs}, deadline=0.05)
-    assert await ready.wrong() == {"B": "refused", "C": "no answer in 0.05 seconds"}
+def test_what_is_wrong_is_said_by_the_part_of_the_server() -> None:
+    wrong: str | None = None
+    readiness = Readiness({"keys": lambda: wrong, "fine": lambda: None}, lambda: ["A breaker is open."])
+    assert readiness.wrong == {}
+    wrong = "unreadable"
+    assert readiness.wrong == {"keys": "unreadable"}
+    assert readiness.notes == ["A breaker is open."]
+    readiness.drain()
+    assert readiness.wrong == {"server": "is stopping"}
 
 
-async def test_many_askers_are_one_question() -> None:
-    checks = 0
-
-    async def probe() -> str | None:
-        nonlocal checks
-        checks += 1
-        await asyncio.sleep(0.05)
-        return "no" if checks == 1 else None
-
-    ready = Readiness({"A": probe}, cached_seconds=0.2)
-    impatient = asyncio.create_task(ready.wrong())
-    await asyncio.sleep(0.01)
-    impatient.cancel()  # which does not end the question for the others
-    assert await asyncio.gather(*(ready.wrong() for _ in range(50))) == [{"A": "no"}] * 50
-    assert checks == 1
-    await asyncio.sleep(0.25)
-    assert await ready.wrong() == {}
-    assert checks == 2
+def test_unreadable_keys_make_a_server_that_needs_them_unready(tmp_path: Path) -> None:
+    path = tmp_path / "keys.sqlite"
+    closed = Authenticator(required=True, keys=Keys(path, stale_seconds=0, look_seconds=0))
+    assert closed.wrong() is None  # a missing file has no keys
+    KeyFile(path).create(Caller("bi", None))
+    assert closed.wrong() is None
+    content = path.read_bytes()
+    path.unlink()
+    path.write_bytes(b"no database" * 100)
+    assert closed.wrong() == "the API keys cannot be read"
+    assert Authenticator(required=False, keys=Keys(path, stale_seconds=0)).wrong() is None
+    path.unlink()
+    path.write_bytes(content)
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA wal_checkpoint")
+    assert closed.wrong() is None

@@ -11,7 +11,7 @@ from server.auth.key_file import KeyFile
 from server.auth.keys import Keys
 from server.auth.limiter import Limiter
 from server.execution.limits import Limits
-from server.health import CacheHealth, ServerHealth, UpstreamHealth
+from server.health.health import CacheHealth, ServerHealth, UpstreamHealth
 from tests.server import toy_schema
 from tests.server.application import application
 from tests.server.serving import serving

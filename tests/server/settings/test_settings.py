@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from server.execution.limits import ORDINARY, PATIENT
+from server.http.proxies import LOOPBACK
 from server.settings.live import LiveSettings
 from server.settings.markdown import settings_table
 from server.settings.reading import WrongSettings, load
@@ -61,6 +62,16 @@ def test_nothing_set_is_the_ordinary_bounds() -> None:
     assert settings.limits == replace(ORDINARY, depth=3, introspection=False)
     assert settings.patience == replace(PATIENT, request_seconds=2, idle_seconds=2)
     assert settings.origins == ("https://a.b", "http://c.d:81")
+
+
+def test_proxies_are_addresses_and_networks() -> None:
+    assert load().proxies == LOOPBACK
+    for value, found in {
+        "10.0.0.7, 10.1.0.0/16, 2001:db8::/32": ("10.0.0.7", "10.1.0.0/16", "2001:db8::/32"),
+        "*": ("*",),
+    }.items():
+        Path(".env").write_text(f"FORWARDED_ALLOW_IPS={value}\n")
+        assert load().proxies == found
 
 
 def test_the_environment_wins_over_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,6 +134,13 @@ def test_business_days_are_gamehubs_unless_said_otherwise() -> None:
         ("JWT_GROUPS_CLAIM", "' a'", "JWT_GROUPS_CLAIM is no name of a claim; allowed is the name of a claim"),
         ("JWT_LEEWAY", "-1", "JWT_LEEWAY is not one of the allowed values; allowed is seconds from 0 to 300"),
         ("RATE_CALLS", "-1", "RATE_CALLS is not one of the allowed values; allowed is a whole number from 0"),
+        ("FORWARDED_ALLOW_IPS", "proxy", "FORWARDED_ALLOW_IPS holds 'proxy', which is no address and no network"),
+        (
+            "FORWARDED_ALLOW_IPS",
+            "10.0.0.1, 10.1.2.3/16",
+            "FORWARDED_ALLOW_IPS holds '10.1.2.3/16', which is an address in a network; the network is 10.1.0.0/16",
+        ),
+        ("FORWARDED_ALLOW_IPS", "*, 10.0.0.1", "FORWARDED_ALLOW_IPS holds '*', which is no address and no network"),
         ("GAMEHUB_TOKN", TOKEN, "GAMEHUB_TOKN in .env is no setting; did you mean GAMEHUB_TOKEN?"),
         ("GAMEHUB_COLOUR", "red", "GAMEHUB_COLOUR in .env is no setting"),
     ],

@@ -29,7 +29,7 @@ def client() -> Iterator[httpx.Client]:
 
 def crossed(answer: httpx.Response) -> bool:
     found = answer.status_code == 403 and code_of(answer) == "CROSS_SITE"
-    assert found or b"CROSS_SITE" not in answer.content
+    assert found or answer.status_code == 200 or b"CROSS_SITE" not in answer.content
     return found
 
 

@@ -1,0 +1,1 @@
+"""The listening socket of the server, and the server on it."""
