@@ -8,7 +8,7 @@ counters of the file to those of all workers that have ended.
 import asyncio
 import os
 from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
 
 import msgspec
@@ -107,9 +107,8 @@ class WorkerFigures:
         try:
             async with asyncio.timeout(SECONDS):
                 reader, writer = await asyncio.open_unix_connection(self._folder / f"{pid}{_SOCKET}")
-                content = await reader.read()
-                writer.close()
-                return _decoder.decode(content)
+                with closing(writer):
+                    return _decoder.decode(await reader.read())
         except (OSError, TimeoutError, msgspec.MsgspecError):
             return _read(self._folder / f"{pid}{_FILE}")
 
