@@ -114,7 +114,7 @@ class Authenticator:
         try:
             self._keys.by_id("")
         except KeysUnreadable:
-            return "the file of API keys cannot be read"
+            return "the API keys cannot be read"
         return None
 
     def by_key(self, headers: RequestHeaders) -> KnownCredential | None:

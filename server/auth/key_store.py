@@ -7,10 +7,22 @@ from typing import TYPE_CHECKING, Protocol
 from resolvers.caller import Caller
 from server.auth.key import AS_SET, Key, Rates
 from server.auth.key_file import KeyFile
+from server.settings.consistency import store_lines
+from server.settings.reading import WrongSettings, load_part
 from server.settings.settings import Settings
 
 if TYPE_CHECKING:
     from upstream.redis.connection import RedisConnection
+
+_OF_FILE = ("keys_store", "keys_file")
+_OF_REDIS = (
+    "cache_url",
+    "cache_url_file",
+    "cache_ca_file",
+    "cache_client_cert_file",
+    "cache_client_key_file",
+    "cache_tls_minimum",
+)
 
 
 class KeyStore(Protocol):
@@ -31,6 +43,16 @@ class KeyStore(Protocol):
     def listed(self) -> list[Key]:
         """Return all keys, the oldest first."""
         ...
+
+
+def load_for_keys() -> Settings:
+    """Return the settings that say where the keys are. Others may be missing or wrong. Raises WrongSettings."""
+    settings = load_part(*_OF_FILE)
+    if settings.keys_store == "redis":
+        settings = load_part(*_OF_FILE, *_OF_REDIS)
+        if lines := store_lines(settings):
+            raise WrongSettings(lines)
+    return settings
 
 
 def store_of(settings: Settings) -> KeyStore:

@@ -1,7 +1,7 @@
 """Read the settings from the environment and from `.env`."""
 
 import os
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -36,12 +36,10 @@ def load(env_file: Path = ENV_FILE) -> Settings:
     return settings
 
 
-def load_part(
-    *names: str, env_file: Path = ENV_FILE, check: Callable[[Settings], list[str]] = lambda settings: []
-) -> Settings:
+def load_part(*names: str, env_file: Path = ENV_FILE) -> Settings:
     """Return settings of which only these are read. The others have their defaults, so their faults do not matter.
 
-    `check` describes contradictions between them. Raises WrongSettings.
+    Raises WrongSettings.
     """
     fields: dict[str, Any] = {
         name: (Settings.model_fields[name].annotation, Settings.model_fields[name]) for name in names
@@ -49,11 +47,9 @@ def load_part(
     part = create_model("SomeSettings", __base__=_PartOfSettings, **fields)
     lines = look_for_misspelt(env_file, [name.upper() for name in names]).wrong
     read = _read(part, env_file, lines)
-    settings = Settings.model_construct(read.model_fields_set, **dict(read))
-    lines += check(settings) if not lines else []
     if lines:
         raise WrongSettings(lines)
-    return settings
+    return Settings.model_construct(read.model_fields_set, **dict(read))
 
 
 class _PartOfSettings(BaseSettings):

@@ -286,10 +286,11 @@ class TableAnswers:
     ) -> Snapshot:
         """Return the file of a request. Raises RequestError.
 
-        With `reading`, a client continues with a file that it has parts of: the file of `tag`, if it names one.
+        With `reading`, a client continues with a file that it has parts of: see `Wanted`.
         """
         config = self._config
-        key, wanted = await self._place(requested, form, encoding, reading=reading, tag=tag)
+        key, wanted = await self._place(requested, form, encoding)
+        wanted = replace(wanted, reading=reading, tag=tag)
         now = wanted.now
 
         async def write(path: Path) -> SpoolTimes:
@@ -329,9 +330,6 @@ class TableAnswers:
         requested: TableRequest,
         form: Format,
         encoding: str | None = None,
-        *,
-        reading: bool = False,
-        tag: str | None = None,
     ) -> tuple[str, Wanted]:
         """Return the key of the file of a request, and the conditions that the file must meet."""
         config, window = self._config, requested.window
@@ -351,12 +349,13 @@ class TableAnswers:
             *(["bom"] if form is MARKED_CSV else []),
         )
         days = (None, None) if window is None else (window.pieces[0].day, window.pieces[-1].day)
-        return key, Wanted(config.now(), requested.not_before, await config.changed(*days), reading, tag)
+        return key, Wanted(config.now(), requested.not_before, await config.changed(*days))
 
     async def would_read(self, file: ReadFile, not_before: datetime.datetime | None) -> Snapshot | None:
         """Return the file that would be read in place of one that an answer read; None if it would be written."""
         changed = await self._config.changed(*file.days)
-        return self.spool.find(file.key, Wanted(self._config.now(), not_before, changed, file.reading, file.tag))
+        wanted = Wanted(self._config.now(), not_before, changed, file.reading, file.tag)
+        return self.spool.find(file.key, wanted)
 
 
 async def _counted(rows: AsyncGenerator[pa.RecordBatch], facts: RequestFacts) -> AsyncGenerator[pa.RecordBatch]:

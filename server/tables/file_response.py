@@ -15,10 +15,10 @@ from server.http import conditions
 from server.http.request_error import RequestError
 from server.http.request_headers import RequestHeaders
 from server.tables.formats import Format
-from server.tables.spool.snapshot import Snapshot
+from server.tables.spool.snapshot import HASH, Snapshot
 
 ENCODINGS = ("zstd", "gzip")
-_ONE_TAG = re.compile(r'"(\w+)"', re.ASCII)
+_ONE_TAG = re.compile(rf'"(\w{{{HASH}}})"', re.ASCII)
 
 
 class SpoolFileResponse(FileResponse):

@@ -11,18 +11,6 @@ from server.cli.terminal import FAILED, WRONG_USE, announce_json, stop
 
 if TYPE_CHECKING:
     from server.auth.key import Key
-    from server.settings.settings import Settings
-
-_SETTINGS = (
-    "keys_file",
-    "keys_store",
-    "cache_url",
-    "cache_url_file",
-    "cache_ca_file",
-    "cache_client_cert_file",
-    "cache_client_key_file",
-    "cache_tls_minimum",
-)
 
 keys = typer.Typer(help="Create, list and revoke the keys that let callers in; back them up.", no_args_is_help=True)
 
@@ -55,7 +43,7 @@ def create(
     """
     from resolvers.caller import Caller
     from server.auth.key import KeyTrouble, Rates
-    from server.auth.key_store import store_of
+    from server.auth.key_store import load_for_keys, store_of
     from server.auth.permissions import PERMISSIONS
 
     if powers is not None:
@@ -75,7 +63,7 @@ def create(
         end = datetime.now(UTC) + span(expires) if expires is not None else None
     except (ValueError, OverflowError) as error:
         stop(f"--expires {error}", WRONG_USE)
-    settings = _settings()
+    settings = load_for_keys()
     try:
         key, text = store_of(settings).create(
             Caller(name, seen, frozenset(given)), Rates(rate_requests, rate_calls), end
@@ -96,9 +84,9 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="List them as JSO
     from rich.table import Table
 
     from server.auth.key import KeyTrouble
-    from server.auth.key_store import store_of
+    from server.auth.key_store import load_for_keys, store_of
 
-    settings = _settings()
+    settings = load_for_keys()
     try:
         found = store_of(settings).listed()
     except KeyTrouble as trouble:
@@ -133,9 +121,9 @@ def revoke(which: Annotated[str, typer.Argument(metavar="NAME|ID", help="The key
     Exit codes: 0; 1 there is no such key, or the file of keys cannot be written; 2 a setting is wrong.
     """
     from server.auth.key import KeyTrouble
-    from server.auth.key_store import store_of
+    from server.auth.key_store import load_for_keys, store_of
 
-    settings = _settings()
+    settings = load_for_keys()
     try:
         key = store_of(settings).revoke(which)
     except KeyTrouble as trouble:
@@ -151,9 +139,9 @@ def backup(file: Annotated[Path, typer.Argument(help="The file to write. A file 
     """
     from server.auth.key import KeyTrouble
     from server.auth.key_file import write
-    from server.auth.key_store import store_of
+    from server.auth.key_store import load_for_keys, store_of
 
-    settings = _settings()
+    settings = load_for_keys()
     try:
         found = store_of(settings).listed()
         write(file, found)
@@ -170,25 +158,17 @@ def restore(file: Annotated[Path, typer.Argument(help="A file of `keys backup`, 
     """
     from server.auth.key import KeyTrouble
     from server.auth.key_file import KeyFile
-    from server.auth.key_store import store_of
+    from server.auth.key_store import load_for_keys, store_of
 
     if not file.exists():
         stop(f"{file} does not exist", FAILED)
-    settings = _settings()
+    settings = load_for_keys()
     try:
         found = KeyFile(file).listed()
         changed = store_of(settings).join(found)
     except KeyTrouble as trouble:
         stop(str(trouble), FAILED)
     typer.echo(f"{len(found)} keys read from {file}; {len(changed)} of them are new or newly revoked")
-
-
-def _settings() -> "Settings":
-    """Return the settings that say where the keys are. No other setting is read."""
-    from server.settings.consistency import key_store_lines
-    from server.settings.reading import load_part
-
-    return load_part(*_SETTINGS, check=key_store_lines)
 
 
 def _state(key: "Key", now: datetime) -> str:

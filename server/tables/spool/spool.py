@@ -66,7 +66,8 @@ class Wanted:
     """The conditions that a file must meet at the moment `now`.
 
     Its rows are trusted, they were not read before `not_before`, and its days did not change later (`changed` is the
-    last change). A client that reads in parts (`reading`) continues with the same file; `tag` identifies it.
+    last change). A client that reads in parts (`reading`) continues with the same file: `tag` is the
+    beginning of its hash.
     """
 
     now: datetime.datetime
@@ -95,14 +96,14 @@ class Wanted:
 
     def named(self, file: Snapshot | None) -> bool:
         """Return whether a file is the one that the client continues with, if it names one."""
-        return file is not None and self.tag in (None, file.etag)
+        return file is not None and (self.tag is None or file.etag.startswith(self.tag))
 
 
 @dataclass(frozen=True, slots=True)
 class ReadFile:
     """A file as an answer read it: its key, its days (None: rows without a day), its hash.
 
-    With `reading`, a client continued with a file that it had parts of; `tag` identifies that file.
+    With `reading`, a client continued with a file that it had parts of: see `Wanted`.
     """
 
     key: str
@@ -198,9 +199,10 @@ class Spool:
 
     def _find(self, key: str, wanted: Wanted) -> Snapshot | None:
         known = self._files.get(key)
-        if wanted.tag is not None and (known is None or known.etag != wanted.tag):
-            earlier = (file for file in self._earlier.get(key, ()) if file.etag == wanted.tag)
-            found = next((file for file in earlier if file.is_current(wanted.now) and stamp_of(file.path)), None)
+        if not wanted.named(known):
+            earlier = [file for file in self._earlier.get(key, ()) if wanted.named(file)]
+            there = (file for file in earlier if file.is_current(wanted.now) and stamp_of(file.path))
+            found = max(there, key=lambda file: file.times.begun, default=None)
             if found is not None:
                 return found
         if known is None or not wanted.met(known) or stamp_of(known.path) is None:
@@ -463,8 +465,9 @@ def _best(names: Iterable[str], known: set[str], wanted: Wanted) -> str | None:
             continue
         times = name.times
         file = Snapshot(Path(text), name.etag, 0, times, times.newest, shown=min(wanted.now, times.until))
-        found = (wanted.tag == name.etag, times.begun, text)
-        if (found[0] or wanted.met(file)) and (best is None or found > best):
+        continued = wanted.tag is not None and wanted.named(file)
+        found = (continued, times.begun, text)
+        if (continued or wanted.met(file)) and (best is None or found > best):
             best = found
     return None if best is None else best[2]
 

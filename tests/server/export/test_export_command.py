@@ -169,7 +169,7 @@ def kill_a_worker(client: Client, sandbox: Sandbox) -> int:
     end = time.monotonic() + 60
     while True:
         assert time.monotonic() < end
-        busy = [worker for worker, tasks in client.processing().items() if tasks]
+        busy = [worker for worker, tasks in client.processing().items() if tasks]  # type: ignore[no-untyped-call]
         if len(busy) == 2:
             break
         time.sleep(0.02)

@@ -19,7 +19,7 @@ from server.execution.freshness import Freshness
 from server.tables.config import TablesConfig
 from server.tables.spool import spool as spool_module
 from server.tables.spool.folders import PREFIX
-from server.tables.spool.snapshot import READING, Snapshot, SpoolTimes
+from server.tables.spool.snapshot import READING, Snapshot, SpoolTimes, hash_of
 from server.tables.spool.spool import LATE, Spool, Wanted, key_of
 
 NOON = datetime.datetime(2026, 3, 15, 12, tzinfo=datetime.UTC)
@@ -160,6 +160,7 @@ async def test_who_reads_in_parts_goes_on_with_the_file_that_another_one_follows
     first = await spool.get(A, "csv", at(0), writing(b"1"))
     newer = await spool.get(A, "csv", at(70), writing(b"2", 70, until=1000))
     assert await spool.get(A, "csv", at(80, reading=True, tag=first.etag), never) is first
+    assert await spool.get(A, "csv", at(80, reading=True, tag=first.etag[:6]), never) is first
     assert await spool.get(A, "csv", at(80, reading=True, tag=newer.etag), never) is newer
     assert await spool.get(A, "csv", at(80, reading=True, tag="other"), never) is newer
     # It is removed when no reader can use it any more, also none that another process of the folder has served.
@@ -245,8 +246,7 @@ async def test_a_file_that_changes_while_the_server_runs_is_written_anew(tmp_pat
 async def test_a_file_is_compared_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     await Spool(lambda: (tmp_path, False), 100).get(A, "csv", at(0), writing(b"whole"))
     looks: list[Path] = []
-    look = spool_module.hash_of
-    monkeypatch.setattr(spool_module, "hash_of", lambda path: looks.append(path) or look(path))  # type: ignore[func-returns-value]
+    monkeypatch.setattr(spool_module, "hash_of", lambda path: looks.append(path) or hash_of(path))  # type: ignore[func-returns-value]
     spool = Spool(lambda: (tmp_path, False), 100)
     files = await asyncio.gather(*(spool.get(A, "csv", at(1), never) for _ in range(5)))
     assert await spool.get(A, "csv", at(2), never) is files[0]
