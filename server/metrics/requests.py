@@ -8,8 +8,8 @@ from prometheus_client import Metric
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 
+from server.http.request_facts import FAILED, OK
 from server.metrics.families import counter, histogram
-from server.request_facts import FAILED, OK
 from upstream.durations import Durations
 
 GRAPHQL = "graphql"
