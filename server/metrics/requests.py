@@ -157,8 +157,8 @@ class RequestCounts(Collector):
         yield counter(
             "errors",
             "Errors in answers by interface and error code, also in answers of GraphQL with the status 200. "
-            "docs/reference/errors.md explains the codes. OVERLOADED: shed, RATE_LIMITED: too many requests of the "
-            "caller, UNAUTHENTICATED and FORBIDDEN: no or not enough permission.",
+            "docs/reference/errors.md explains the codes. OVERLOADED: shed, TOO_MANY_REQUESTS: above the rate of "
+            "the caller, UNAUTHENTICATED and FORBIDDEN: no or not enough permission.",
             ["interface", "code"],
             {(name, code): count for name, found in self.interfaces.items() for code, count in found.codes.items()},
         )

@@ -46,15 +46,7 @@ class Stand:
 
     def figures(self) -> Figures:
         """Return the figures by name and the values of their labels, in the order of their names."""
-        answer = self.client.get("/metrics", headers={"Authorization": f"Bearer {self.keys['scraper']}"})
-        assert answer.status_code == 200
-        found = {}
-        for family in text_string_to_metric_families(answer.text):
-            for each in family.samples:
-                found[
-                    each.name.removeprefix("gamehub_graph_"), *(each.labels[name] for name in sorted(each.labels))
-                ] = each.value
-        return found
+        return figures(self.client, Authorization=f"Bearer {self.keys['scraper']}")
 
     def lines(self, request: str) -> dict[str, dict[str, Any]]:
         """Return the lines of a request by their event."""
@@ -66,6 +58,18 @@ class Stand:
                 return found
             self.figures()  # time for the next batch of lines
         raise AssertionError(f"no line of {request}: {found}")
+
+
+def figures(client: httpx.Client, **headers: str) -> Figures:
+    """Return the figures by name, without the prefix, and the values of their labels, in the order of their names."""
+    answer = client.get("/metrics", headers=headers)
+    assert answer.status_code == 200
+    found: Figures = {}
+    for family in text_string_to_metric_families(answer.text):
+        for each in family.samples:
+            labels = [each.labels[name] for name in sorted(each.labels)]
+            found[(each.name.removeprefix("gamehub_graph_"), *labels)] = each.value
+    return found
 
 
 @pytest.fixture(scope="module")
