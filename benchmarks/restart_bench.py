@@ -119,7 +119,7 @@ async def restart_rolling(pid: int, options: argparse.Namespace, load: Load, log
     clients = [asyncio.create_task(load.client(number, number % 2 == 0)) for number in range(options.clients)]
     for stop in range(options.stops):
         os.kill(pid, signal.SIGHUP)
-        while (await asyncio.to_thread(log.read_text)).count("all workers were restarted") <= stop:  # noqa: ASYNC110
+        while (await asyncio.to_thread(log.read_text)).count("server.restarted") <= stop:  # noqa: ASYNC110
             await asyncio.sleep(0.1)
     load.going = False
     await asyncio.gather(*clients)
@@ -149,7 +149,7 @@ def main() -> None:
         for _ in range(rounds):
             log = folder / "log"
             if options.workers > 1:
-                settings |= {"WORKERS": str(options.workers), "LOG_LEVEL": "info", "LOG_FORMAT": "json"}
+                settings |= {"WORKERS": str(options.workers), "LOG_LEVEL": "info"}
             with launched(folder, log, **settings) as (address, process):
                 parts = urlsplit(address)
                 assert parts.hostname is not None

@@ -3,7 +3,7 @@ import { resolve } from "node:path";
 
 import { type Plugin, defineConfig } from "vite";
 
-import { fontLicenses, header } from "./frame/plugin";
+import { fontLicenses, header, placed } from "./frame/plugin";
 
 /** A chunk of a group is named after every entry that reaches it; its own name says enough. */
 const short = (name: string) => name.replace(/~.*/, "");
@@ -21,7 +21,8 @@ const partOfMonaco: Plugin = {
 };
 
 export default defineConfig({
-  base: "/explorer/", // absolute: the same page is served at several addresses
+  base: "/explorer/",
+  experimental: { renderBuiltUrl: placed("/explorer/") },
   plugins: [partOfMonaco, header(), fontLicenses("roboto", "fira-code")],
   worker: { format: "es" },
   // graphql looks here, in the browser too, whether it may leave out its checks for developers.

@@ -3,12 +3,13 @@ import { resolve } from "node:path";
 
 import { type UserConfig, defineConfig } from "vite";
 
-import { fontLicenses, header } from "./frame/plugin";
+import { fontLicenses, header, placed } from "./frame/plugin";
 
 /** The build of a page in a folder of this one, whose files stand below an address. */
 export const page = (folder: string, base: string): UserConfig => ({
   root: resolve(import.meta.dirname, folder),
   base,
+  experimental: { renderBuiltUrl: placed(base) },
   plugins: [header(), fontLicenses("roboto", "fira-code")],
   build: {
     outDir: `../../server/pages/${folder}_page`,

@@ -5,6 +5,7 @@ import inspect
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from starlette.applications import Starlette
@@ -18,7 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from server.auth.linking import link_routes
 from server.auth.middleware import AuthMiddleware
-from server.auth.permissions import ADMIN
+from server.auth.permissions import ADMIN, OWN_PARTS
 from server.execution.limits import ORDINARY
 from server.execution.operation import Operation
 from server.execution.saved import check, document_of
@@ -30,6 +31,7 @@ from server.http.graphql import GraphQL
 from server.http.guards.hosts import Hosts, relative
 from server.http.guards.origins import Origins, cors
 from server.http.metrics import metrics_registry, metrics_route
+from server.http.proxies import TrustedProxies
 from server.http.readiness import Readiness
 from server.http.request_error import RequestError
 from server.http.writing import encode
@@ -141,12 +143,18 @@ def create_app(services: Services) -> Starlette:
     )
 
     @asynccontextmanager
+    async def once(app: Starlette) -> AsyncIterator[None]:
+        flight = sql.flight(app) if services.whole else nothing()
+        async with schedule.open() if schedule is not None else nothing(), flight:
+            yield
+
+    @asynccontextmanager
     async def live(app: Starlette) -> AsyncIterator[None]:
         # The authenticator writes its last counts through the connection of the services.
-        async with services.lifespan(), authenticator, schedule.open() if schedule is not None else nothing():
+        async with services.lifespan(), authenticator:
             try:
-                flight = sql.flight(app) if services.whole else nothing()
-                async with flight, services.subscriptions.open() if services.subscriptions else nothing():
+                together = services.siblings.open(registry, partial(once, app))
+                async with together, services.subscriptions.open() if services.subscriptions else nothing():
                     yield
             finally:
                 await assistants.aclose()
@@ -188,7 +196,7 @@ def create_app(services: Services) -> Starlette:
             *subscribing,
             Route("/healthz", healthz),
             readiness_route(services.readiness),
-            metrics_route(registry),
+            metrics_route(registry, services.siblings.exposition),
             *pages.of(reconcile_routes(schedule) if schedule is not None else []),
             *link_routes(authenticator),
             *answer_routes(tables),
@@ -209,6 +217,7 @@ def create_app(services: Services) -> Starlette:
         ],
         # A preflight request carries no credential, so CORS answers it before authentication.
         middleware=[
+            Middleware(TrustedProxies, trusted=http.proxies, prefix=http.root_path, own=OWN_PARTS),
             Middleware(
                 AccessLog, guards=(Hosts(http.hosts), Origins(http.origins)), counts=requests, slow=http.slow_seconds
             ),

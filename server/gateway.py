@@ -22,11 +22,11 @@ from resolvers.session import Session
 from resolvers.topics.poll import Poll, PolledRoom
 from server.execution.operation import Operation
 from server.forgetting import FORGET, KEEPING_SECONDS, STATS, describe, forget
-from server.health import CacheHealth, ServerHealth, UpstreamHealth
+from server.health.health import CacheHealth, ServerHealth, UpstreamHealth
+from server.health.probes import UpstreamProbes
 from server.kept_sums import KeptSums
 from server.logs import LOG_CONTEXT
 from server.metrics.upstreams import UpstreamFigures
-from server.probes import UpstreamProbes
 from server.settings.live import LiveSettings
 from server.settings.settings import Settings
 from server.tables.config import TablesConfig

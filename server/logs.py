@@ -135,6 +135,14 @@ def flush() -> None:
         _output.lines.flush()
 
 
+def write_refusal(why: str) -> None:
+    """Write why the server does not start, as JSON. The settings may be unknown."""
+    if _output.lines is None:
+        set_up("info", "json")
+    _log.error("server.refused", why=why)
+    flush()
+
+
 def note_caller(scope: MutableMapping[str, Any], name: str) -> None:
     """Add the caller to the facts of a request."""
     if LOG_FACTS in scope:

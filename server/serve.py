@@ -5,8 +5,10 @@ while the sandbox starts.
 """
 
 import gc
+import os
 import signal
 import sys
+from functools import partial
 
 if __name__ == "__main__":
     # The objects of the start stay, so there is nothing to collect until `garbage.settle` turns the collector on.
@@ -23,12 +25,11 @@ import structlog
 from server import logs
 from server.auth.openness import TooOpen, required
 from server.cli.sandbox_process import SandboxFailed
-from server.cli.terminal import FAILED, WRONG_USE, announce, end, say
+from server.cli.terminal import FAILED, WRONG_USE, announce, refuse
 from server.cli.upstreams import upstreams
-from server.http.listening import configure
-from server.listening.graph_server import Ending, run
-from server.listening.listening_socket import CannotListen, listen
+from server.listening.listening_socket import CannotListen, ListeningSocket, listen, listen_unix
 from server.settings.reading import WrongSettings, load, look_for_misspelt
+from server.settings.settings import Settings
 from server.settings.writable import unwritable
 
 log = structlog.get_logger(__name__)
@@ -37,17 +38,18 @@ log = structlog.get_logger(__name__)
 def main() -> None:
     """Serve with the settings of the environment. The exit codes are those of `gamehub-graph serve`."""
     try:
-        serve()
+        sys.exit(serve())
     except WrongSettings as error:
         for line in error.lines:
-            say(line)
+            refuse(line)
         sys.exit(WRONG_USE)
     except SandboxFailed as error:
-        end(str(error), FAILED)
+        refuse(str(error))
+        sys.exit(FAILED)
 
 
-def serve() -> None:
-    """Serve until a signal. Raises WrongSettings and SandboxFailed. Ends the process for every other obstacle."""
+def serve() -> int:
+    """Serve until a signal. Return the exit code. Raises WrongSettings and SandboxFailed."""
     settings = load()
     logs.set_up(settings.log_level, settings.log_format)
     wrong, doubtful = unwritable(settings)
@@ -56,45 +58,56 @@ def serve() -> None:
     for line in [*look_for_misspelt().doubtful, *doubtful]:
         log.warning(line)
     try:
-        bound = listen(settings.host, settings.port)
+        bound = bind(settings)
     except CannotListen as error:
-        end(str(error), FAILED)
+        refuse(str(error))
+        return FAILED
     try:
         closed = required(settings.auth, settings.allow_open == "yes", bound.host)
     except TooOpen as error:
+        bound.remove_file()
         bound.close()
-        end(str(error), WRONG_USE)
-    with upstreams(settings, announce) as live:
-        from server.app import create_app
-        from server.execution.saved import BrokenQuery
-        from server.services import build_server
-
-        try:
-            services = build_server(live, closed=closed)
-            served = create_app(services)
-        except BrokenQuery as error:
-            end(str(error), FAILED)
+        refuse(str(error))
+        return WRONG_USE
+    tell = partial(_tell, settings.log_format)
+    with upstreams(settings, tell) as live:
         # uvicorn stops gracefully at a signal and raises it again for other handlers. There are none.
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: None)
         if closed:
-            announce("Callers have to say who they are: `gamehub-graph keys create` makes a key.")
-        tls = None
-        if settings.tls_cert_file is not None and settings.tls_key_file is not None:
-            from server.http.certificate import certified
-
-            tls = certified(settings.tls_cert_file, settings.tls_key_file)
-        page = bound.page_address(secure=tls is not None)
+            tell("Callers have to say who they are: `gamehub-graph keys create` makes a key.")
+        secure = settings.tls_cert_file is not None
+        page = bound.page_address(secure=secure)
 
         def listening() -> None:
-            announce(f"Open {page} for the page; clients use {page}/graphql")
+            log.info("server.started", page=page, pid=os.getpid(), workers=settings.workers)
+            logs.flush()
+            if settings.log_format != "json":
+                announce(f"Open {page} for the page; clients use {page}/graphql")
 
-        ending = Ending(
-            services.readiness.drain, services.subscriptions.drain, settings.drain_seconds, settings.stop_seconds
-        )
-        config = configure(served, settings.patience, tls, settings.proxies, services.connections)
-        if not run(config, bound, listening, ending, settings.patience):
-            end("the server could not start; the log above says why", FAILED)
+        from server.workers import serving
+
+        serve_on = serving.serve_alone if settings.workers == 1 else serving.serve_together
+        code = serve_on(live, bound, closed, listening)
+        bound.remove_file()
+    log.info("server.stopped", pid=os.getpid(), exit_code=code)
+    logs.flush()
+    return code
+
+
+def bind(settings: Settings) -> ListeningSocket:
+    """Return the listening socket of the settings. Raises CannotListen."""
+    if settings.unix_socket is not None:
+        return listen_unix(settings.unix_socket, int(settings.unix_socket_mode, 8))
+    return listen(settings.host, settings.port)
+
+
+def _tell(log_format: str, line: str) -> None:
+    """Say something about the start: with LOG_FORMAT=json in the log, else on stdout."""
+    if log_format == "json":
+        log.info(line)
+    else:
+        announce(line)
 
 
 if __name__ == "__main__":

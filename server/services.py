@@ -24,7 +24,7 @@ from server.execution.saved import SavedQuery, fitting, saved_queries
 from server.execution.stored_answers import StoredAnswers
 from server.execution.trace import finish
 from server.gateway import Gateway
-from server.health import ServerHealth
+from server.health.health import ServerHealth
 from server.http.config import HttpConfig
 from server.http.connection_counts import ConnectionCounts
 from server.http.readiness import Readiness
@@ -38,6 +38,7 @@ from server.subscriptions.subscriptions import Subscriptions
 from server.tables.config import TablesConfig
 from server.tracing.switch import start_tracing
 from server.usage import Usage, today_in
+from server.workers.siblings import NoSiblings, Siblings
 from upstream.reports.table import System
 from upstream.resilience.bucket import Bucket
 
@@ -67,8 +68,9 @@ class Services:
     limits that it shows, by the names of their settings. `connections` are counted by the server that listens.
     `schedule` compares the reports while the server runs. `subscriptions` serves subscriptions. `stored` are answers
     that are used again. `usage` counts which clients ask for which fields. `health` returns the health of the upstreams
-    and of the cache, `sandbox` whether their figures are made up. `whole` is False for a subgraph: it has no SQL. The
-    default authenticator accepts every request. `tracing` makes the spans of requests.
+    and of the cache, `sandbox` whether their figures are made up. `whole` is False for a subgraph: it has no SQL.
+    `siblings` are the other processes of the server. The default authenticator accepts every request.
+    `tracing` makes the spans of requests.
     """
 
     executor: Executor
@@ -91,6 +93,7 @@ class Services:
     sandbox: Callable[[], bool] = bool
     whole: bool = True
     tracing: "Tracing | None" = None
+    siblings: Siblings = field(default_factory=NoSiblings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +132,7 @@ def build(
     )
 
 
-def build_server(live: LiveSettings, *, closed: bool) -> GraphServices:
+def build_server(live: LiveSettings, *, closed: bool, siblings: Siblings | None = None) -> GraphServices:
     """Construct everything that a server needs. `closed` says whether callers need a credential.
 
     Raises BrokenQuery for a wrong document in the documents folder.
@@ -171,10 +174,13 @@ def build_server(live: LiveSettings, *, closed: bool) -> GraphServices:
             most_batched=settings.max_batched_operations,
             mcp=settings.mcp == "on",
             slow_seconds=settings.slow_seconds,
+            proxies=settings.proxies,
+            root_path=settings.root_path or "",
         ),
         shown_limits={name: float(getattr(settings, name.lower())) for name in SHOWN_LIMITS},
         schedule=Schedule.of(services.gateway, settings) if only is None else None,
         whole=only is None,
+        siblings=siblings or NoSiblings(),
         subscriptions=Subscriptions(
             services.executor,
             services.gateway.session,

@@ -1,5 +1,6 @@
 /** Complete the header of a page: where the reader is, whether the data are real, and who is logged in. */
 import { about } from "./about";
+import { at, pathOf } from "./address";
 import { element } from "./element";
 import { LOGGED_OUT } from "./requests";
 
@@ -9,11 +10,11 @@ const TITLES = {
 };
 
 function mark() {
-  const here = location.pathname;
+  const here = pathOf();
   const explores = here === "/graphql" || (here === "/" && /[?&](query|saved|variables)=/.test(location.search));
   for (const link of document.querySelectorAll<HTMLAnchorElement>("header.frame nav a")) {
     if (link.hash) continue;
-    const to = link.pathname;
+    const to = pathOf(link.pathname);
     const current = explores ? to === "/explorer" : to === "/" ? here === "/" : here === to || here.startsWith(`${to}/`);
     if (current) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
@@ -21,8 +22,8 @@ function mark() {
 }
 
 async function logOut() {
-  await fetch("/logout", { method: "POST" }).catch(() => undefined);
-  location.assign("/login");
+  await fetch(at("/logout"), { method: "POST" }).catch(() => undefined);
+  location.assign(at("/login"));
 }
 
 async function tell() {
@@ -45,9 +46,9 @@ async function tell() {
 /** Offer to log in again, and to come back to this page. */
 function offer() {
   const place = document.getElementById("caller");
-  if (!place || location.pathname === "/login") return;
-  const to = encodeURIComponent(location.pathname + location.search);
-  place.replaceChildren("You are logged out. ", element("a", { href: `/login?to=${to}` }, "Log in"));
+  if (!place || pathOf() === "/login") return;
+  const to = encodeURIComponent(pathOf() + location.search);
+  place.replaceChildren("You are logged out. ", element("a", { href: at(`/login?to=${to}`) }, "Log in"));
   place.hidden = false;
 }
 

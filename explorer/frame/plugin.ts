@@ -14,6 +14,12 @@ export function header(): Plugin {
   };
 }
 
+/**
+ * Return how files of a page refer to each other. Pages are served at several addresses, so they name their files by the
+ * whole path, to which the server adds the path of a proxy. Scripts and style sheets name files by their own place.
+ */
+export const placed = (base: string) => (name: string, { hostType }: { hostType: string }) => (hostType === "html" ? base + name : { relative: true });
+
 /** Vite's list of licenses knows scripts only; the fonts' licenses ask to travel with the fonts. */
 export function fontLicenses(...fonts: string[]): Plugin {
   return {

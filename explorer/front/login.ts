@@ -4,6 +4,7 @@ import "./page.css";
 import "../frame/header";
 
 import { about } from "../frame/about";
+import { at } from "../frame/address";
 import { element } from "../frame/element";
 import { send } from "../frame/requests";
 
@@ -26,7 +27,7 @@ async function logIn() {
   try {
     const answer = await send("/login", { method: "POST", body: new URLSearchParams(pairs), headers: { accept: "application/json" } });
     const content = await answer.json().catch(() => ({}));
-    if (answer.ok) return location.replace(content.to ?? "/");
+    if (answer.ok) return location.replace(at(content.to ?? "/"));
     tell(content.errors?.[0]?.message ?? `The server answers ${answer.status}.`);
   } catch (error) {
     tell(error instanceof Error ? error.message : String(error));
@@ -45,6 +46,6 @@ form.addEventListener("submit", (event) => {
 // is the first to know that somebody is logged in.
 const { caller } = await about().catch(() => ({ caller: null }));
 if (caller?.session && !new URLSearchParams(location.search).has("ended")) {
-  if (PAGE.test(wanted())) location.replace(wanted());
-  else place.replaceChildren(element("p", {}, `You are logged in as ${caller.name}. `, element("a", { href: wanted() }, "Continue")));
+  if (PAGE.test(wanted())) location.replace(at(wanted()));
+  else place.replaceChildren(element("p", {}, `You are logged in as ${caller.name}. `, element("a", { href: at(wanted()) }, "Continue")));
 }

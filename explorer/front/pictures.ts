@@ -1,4 +1,5 @@
 /** Today in pictures. Each is a saved query, and leads to it in the explorer and to its table. */
+import { at } from "../frame/address";
 import { element } from "../frame/element";
 import { type Answer, Unknown, ask, costs } from "../frame/graph";
 import { type Line, barTable, grouped } from "./bars";
@@ -158,10 +159,10 @@ function links<Data>({ name, variables, parameters, files = "" }: Picture<Data>)
   return element(
     "p",
     { class: "downloads" },
-    element("a", { href: `/?${query}` }, "Query and its cost"),
-    element("a", { href: `/tables/${name}${rest}` }, "Table and charts"),
-    element("a", { href: `/tables/${name}.csv${rest}`, download: true }, `CSV${files}`),
-    element("a", { href: `/tables/${name}.xlsx${rest}`, download: true }, `Excel${files}`),
+    element("a", { href: at(`/?${query}`) }, "Query and its cost"),
+    element("a", { href: at(`/tables/${name}${rest}`) }, "Table and charts"),
+    element("a", { href: at(`/tables/${name}.csv${rest}`), download: true }, `CSV${files}`),
+    element("a", { href: at(`/tables/${name}.xlsx${rest}`), download: true }, `Excel${files}`),
   );
 }
 

@@ -1,4 +1,5 @@
 /** The tables and columns that the caller may read, as the server describes them. */
+import { at } from "../frame/address";
 import { Refusal, run } from "./requests";
 
 export interface CatalogColumn {
@@ -44,7 +45,7 @@ export async function catalog(): Promise<Catalog> {
 
 /** The names of the saved queries, where a server describes no more. */
 async function named(): Promise<CatalogTable[]> {
-  const answer = await fetch("/tables", { headers: { accept: "application/json" } });
+  const answer = await fetch(at("/tables"), { headers: { accept: "application/json" } });
   if (!answer.ok) return [];
   const { tables } = (await answer.json()) as { tables: { name: string; description: string }[] };
   return tables.map(({ name, description }) => ({ schema: "saved", name, comment: description, columns: [] }));

@@ -6,6 +6,7 @@ import "./page.css";
 import "../frame/header";
 
 import { about } from "../frame/about";
+import { at } from "../frame/address";
 import { copy } from "../frame/clipboard";
 import { element } from "../frame/element";
 import { counted } from "../rows/column";
@@ -42,7 +43,7 @@ const aside = element("aside", { "aria-label": "Tables" });
 
 const said = (bytes: number) => (bytes < 1024 ? `${bytes} bytes` : bytes < 1 << 20 ? `${(bytes / 1024).toFixed(1)} KiB` : `${(bytes / (1 << 20)).toFixed(1)} MiB`);
 const lasted = (milliseconds: number) => `${(milliseconds / 1000).toFixed(2)} s`;
-const address = () => `/sql?q=${encodeURIComponent(writer.text())}`;
+const address = () => at(`/sql?q=${encodeURIComponent(writer.text())}`);
 
 /** The error as the server wrote it, its code, and the place that it names. */
 function failure(error: unknown): HTMLElement {
@@ -87,7 +88,7 @@ async function busy(what: string, work: (signal: AbortSignal, count: (rows: numb
 
 function show() {
   const text = writer.text();
-  history.replaceState(null, "", address().length <= LONGEST_ADDRESS ? address() : "/sql");
+  history.replaceState(null, "", address().length <= LONGEST_ADDRESS ? address() : at("/sql"));
   return busy(
     "Running",
     async (signal, count) => {

@@ -1,4 +1,5 @@
 /** The requests of the page: a result line by line, an explanation, and a file. Each can be cancelled. */
+import { at } from "../frame/address";
 
 /** A value as the server wrote it: numbers keep every digit, because no number of JavaScript holds them. */
 export type Cell = string | boolean | null | Cell[];
@@ -33,7 +34,7 @@ const KEPT = 10_000;
 const TOKENS = /"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g;
 
 async function send(text: string, query: string, signal?: AbortSignal): Promise<Response> {
-  const answer = await fetch(`/sql${query}`, {
+  const answer = await fetch(at(`/sql${query}`), {
     method: "POST",
     body: text,
     headers: { accept: "application/json", "content-type": "application/sql" },

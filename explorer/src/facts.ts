@@ -1,4 +1,5 @@
 /** What the server knows of each field: its reports, its price, and what its arguments name. Read when first needed. */
+import { at } from "../frame/address";
 
 export interface FieldFacts {
   /** The reports that have the field. */
@@ -29,7 +30,7 @@ export const NO_FACTS: Facts = { fields: {}, names: {}, choices: {}, reports: {}
 let reading: Promise<Facts> | undefined;
 
 async function read(): Promise<Facts> {
-  const response = await fetch("/explorer/fields.json", { headers: { accept: "application/json" } });
+  const response = await fetch(at("/explorer/fields.json"), { headers: { accept: "application/json" } });
   return response.ok ? ((await response.json()) as Facts) : NO_FACTS;
 }
 

@@ -3,6 +3,7 @@ import type { Fetcher, FetcherOpts, FetcherParams } from "@graphiql/toolkit";
 import { type DocumentNode, type ExecutionResult, getOperationAST } from "graphql";
 import { createClient, type RequestParams } from "graphql-sse";
 
+import { at } from "../frame/address";
 import { send as sendTo } from "../frame/requests";
 import { type Facts, type Plan, type Problem, type Run, frontTab, note } from "./cost/run";
 
@@ -100,7 +101,7 @@ async function run(operation: FetcherParams, headers: Headers): Promise<Executio
 /** Receive the events of a subscription as Server-Sent Events. GraphiQL's stop button closes the stream. */
 function subscribe(operation: FetcherParams, headers: Headers): AsyncIterableIterator<ExecutionResult> {
   const tab = frontTab();
-  const client = createClient({ url: ENDPOINT, headers: { ...headers }, retryAttempts: 3 });
+  const client = createClient({ url: at(ENDPOINT), headers: { ...headers }, retryAttempts: 3 });
   const source = client.iterate({ ...operation, extensions: { trace: true } } as RequestParams) as AsyncGenerator<ExecutionResult>;
   const began = performance.now();
   let events = 0;

@@ -1,4 +1,5 @@
 /** How a visit begins: with the tabs of the last visit, else with the first saved queries, and with what a link shares. */
+import { at } from "../frame/address";
 import { type OpenTabs, lastTabs, newTab } from "./memory";
 import { fetchSaved, firstTabs, type SavedQuery, variablesText } from "./saved/saved";
 import { sharedIn, unknownSaved } from "./share/link";
@@ -32,7 +33,7 @@ function first(queries: readonly SavedQuery[]) {
 function withShared({ tabs, activeTabIndex }: OpenTabs, queries: readonly SavedQuery[]): OpenTabs {
   const unknown = unknownSaved(search, queries);
   const shared = unknown === undefined ? sharedIn(search, queries) : { query: `# There is no saved query called ${unknown} here.\n`, variables: "" };
-  history.replaceState(null, "", "/explorer"); // another load of the page does not open it again
+  history.replaceState(null, "", at("/explorer")); // another load of the page does not open it again
   if (!shared) return { tabs, activeTabIndex };
   const place = tabs.findIndex(({ query, variables }) => query === shared.query && (variables ?? "") === shared.variables);
   if (place >= 0) return { tabs, activeTabIndex: place };

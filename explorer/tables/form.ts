@@ -1,4 +1,5 @@
 /** The form of a table: its parameters, and its window of time in the business zone. */
+import { at } from "../frame/address";
 import { element } from "../frame/element";
 import { local, moment, withOffset } from "../rows/calendar";
 import { offers } from "./offers";
@@ -124,7 +125,7 @@ export function explorerOf(table: Table, query: string): string {
   }
   const during = table.window && periodOf(given, table.timezone);
   if (during) variables.during = during;
-  return `/?${new URLSearchParams({ saved: table.name, variables: JSON.stringify(variables) })}`;
+  return at(`/?${new URLSearchParams({ saved: table.name, variables: JSON.stringify(variables) })}`);
 }
 
 const typed = (value: string, type: string) => (type === "bool" ? value === "true" : type === "int64" || type === "float64" ? Number(value) : value);

@@ -1,4 +1,5 @@
 /** `/tables`: which tables there are, with a search, and their rows counted on demand. */
+import { at } from "../frame/address";
 import { element } from "../frame/element";
 import { lasting } from "../frame/moments";
 import { send } from "../frame/requests";
@@ -76,7 +77,7 @@ function line(table: Brief): Line {
   const row = element(
     "tr",
     {},
-    element("th", { scope: "row" }, element("a", { href: `/tables/${table.name}` }, table.name)),
+    element("th", { scope: "row" }, element("a", { href: at(`/tables/${table.name}`) }, table.name)),
     element("td", {}, table.description),
     cell,
     element("td", { class: "number wide" }, String(table.columns?.length ?? "")),
@@ -104,7 +105,7 @@ export function list(tables: Brief[]): HTMLElement[] {
   const search = element("input", { type: "search", placeholder: "Name, meaning or column", "aria-label": "Search tables", input: filter });
   search.addEventListener("keydown", (event) => {
     const first = lines.find(({ row }) => !row.hidden);
-    if (event.key === "Enter" && first) location.assign(`/tables/${first.table.name}`);
+    if (event.key === "Enter" && first) location.assign(at(`/tables/${first.table.name}`));
   });
   document.addEventListener("keydown", (event) => {
     if (event.key !== "/" || event.target instanceof HTMLInputElement) return;
@@ -144,7 +145,7 @@ export function list(tables: Brief[]): HTMLElement[] {
       "p",
       { class: "note" },
       "Underlined parameters are required. A count is that of the usual period of a table. OData clients find the same tables at ",
-      element("a", { href: "/odata" }, "/odata"),
+      element("a", { href: at("/odata") }, at("/odata")),
       ".",
     ),
   ];

@@ -1,4 +1,5 @@
 /** The page of one table: its parameters, its chart, its rows, how programs read it, and its columns. */
+import { ROOT } from "../frame/address";
 import { copy } from "../frame/clipboard";
 import { element } from "../frame/element";
 import { ago } from "../frame/moments";
@@ -142,7 +143,7 @@ const costed = ({ calls, held, rows, milliseconds }: Cost) =>
   `It took ${counted(calls, "upstream call")}${calls ? ` in ${(milliseconds / 1000).toFixed(2)} s` : ""}${held ? `, and ${counted(held, "call")} that the cache answered` : ""}: ${counted(rows, "row")}.`;
 
 function codes(table: Table, query: string): HTMLElement {
-  const found = snippets({ name: table.name, origin: location.origin, query });
+  const found = snippets({ name: table.name, origin: ROOT, query });
   const code = element("code", {});
   const copying = element(
     "button",

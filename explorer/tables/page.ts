@@ -5,6 +5,7 @@ import "./page.css";
 import "../frame/header";
 
 import { about } from "../frame/about";
+import { pathOf } from "../frame/address";
 import { element } from "../frame/element";
 import { load } from "../frame/requests";
 import { list } from "./list";
@@ -16,7 +17,7 @@ const main = document.querySelector("main")!;
 const failed = (error: unknown) =>
   element("p", { class: "failed", role: "alert" }, error instanceof Error ? error.message : String(error));
 
-const name = location.pathname.split("/")[2];
+const name = pathOf().split("/")[2];
 try {
   if (name) {
     const [table, closed] = await Promise.all([load<Table>(`/tables/${name}/schema`), about().then(({ authentication }) => authentication, () => false)]);

@@ -2,6 +2,7 @@
  * Read the rows of a table by way of OData, which sorts, filters and cuts the whole window on the server. An answer is
  * whole or an error, and its decimals are texts.
  */
+import { pathOf } from "../frame/address";
 import { send } from "../frame/requests";
 import type { Cell, Column } from "../rows/column";
 import type { RowSource } from "../rows/grid";
@@ -79,7 +80,7 @@ export function rowsOf(table: string, query: string, columns: Column[], filters:
         left -= content.value.length;
         const link: string | undefined = content["@odata.nextLink"];
         const address = link && new URL(link, location.href);
-        next = address ? address.pathname + address.search : undefined; // by the way on which this page came
+        next = address ? pathOf(address.pathname) + address.search : undefined; // by the way on which this page came
       }
     },
   };

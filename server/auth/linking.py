@@ -10,6 +10,7 @@ from server.auth import links
 from server.auth.authenticator import Authenticator
 from server.auth.span import span
 from server.http.error_response import error_response
+from server.http.public_address import public
 from server.http.request_error import RequestError
 
 LIFETIME = "_lifetime"
@@ -47,4 +48,4 @@ def _make(request: Request, secret: str) -> dict[str, str]:
         link = links.link(secret, f"/tables/{request.path_params['table']}", rest, key_id, lasting, now)
     except links.InvalidLink as wrong:
         raise RequestError(400, "BAD_USER_INPUT", f"No link is made: {wrong}.") from None
-    return {"link": link, "expires": (now + lasting).isoformat()}
+    return {"link": public(request.scope, link), "expires": (now + lasting).isoformat()}

@@ -17,6 +17,7 @@ LONGEST = timedelta(days=7)
 LEAST_SECRET = 32
 
 _PATH = re.compile(r"/tables/[^/]+\.[^/]+")
+_TYPED = re.compile(r"((?:https?://[^/?#]*)?(?:/[^?#]*?)?)(/tables/.*)")
 _OURS = frozenset({EXPIRES, KEY, SIGNATURE})
 
 Pairs = list[tuple[str, str]]
@@ -49,11 +50,15 @@ def link(secret: str, path: str, query: bytes, key_id: str, lifetime: timedelta,
     return f"{quote(path)}?{signed.decode()}"
 
 
-def address(text: str) -> tuple[str, bytes]:
-    """Return the path and the query of an address that a person typed, with or without a server."""
-    rest = re.sub(r"^https?://[^/?#]*", "", text)
-    path, _, query = rest.partition("#")[0].partition("?")
-    return unquote(path), query.encode()
+def address(text: str) -> tuple[str, str, bytes]:
+    """Return the server, the path and the query of an address that a person typed. The server is empty without a host.
+
+    A server behind a proxy may have a path of its own: `https://example.com/graph`.
+    """
+    rest, _, query = text.partition("#")[0].partition("?")
+    found = _TYPED.fullmatch(rest)
+    server, path = ("", rest) if found is None else found.groups()
+    return server if "://" in server else "", unquote(path), query.encode()
 
 
 def is_link(query: bytes) -> bool:

@@ -9,8 +9,14 @@ class TooOpen(Exception):
     """The server would be open to everybody on its network. The text says what to do."""
 
 
-def required(auth: str | None, allow_open: bool, host: str) -> bool:
-    """Return whether callers at the address `host` need a credential. Raises TooOpen."""
+def required(auth: str | None, allow_open: bool, host: str | None) -> bool:
+    """Return whether callers at the address `host` need a credential; None is a unix socket. Raises TooOpen.
+
+    Only local users with rights on its file reach a unix socket. But it usually stands behind a proxy, which brings
+    requests from everywhere, so callers need a credential by default.
+    """
+    if host is None:
+        return auth != OPEN
     loopback = ipaddress.ip_address(host.partition("%")[0]).is_loopback
     if auth is None:
         return not loopback

@@ -49,6 +49,8 @@ AREAS = (
 PAGE = Area("/", EXPLORE)
 _EXACTLY = {one.path: one for one in (PAGE, *AREAS)}
 REST = Area("", ADMIN)
+# The first parts of the paths of the server itself: no prefix may begin with them.
+OWN_PARTS = frozenset(one.path.split("/")[1] for one in AREAS) | {"metrics", "reconcile"}
 
 
 def area(path: str) -> Area:

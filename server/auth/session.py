@@ -11,11 +11,15 @@ from urllib.parse import quote, urlsplit
 from starlette.datastructures import MutableHeaders
 from starlette.types import Message, Scope, Send
 
+from server.http.public_address import prefix_of
 from server.http.request_headers import RequestHeaders
 
 COOKIE = "gamehub-graph"
 # Browsers accept this name only over TLS, for the whole host, and from the host itself.
 SECURE_COOKIE = f"__Host-{COOKIE}"
+# Below a prefix, the cookie is for this prefix alone: other services of the host do not get it. Browsers accept this
+# name only over TLS.
+SECURE_COOKIE_BELOW = f"__Secure-{COOKIE}"
 # A cookie has 4096 bytes in all.
 LONGEST = 3800
 PATH = "/login"
@@ -55,15 +59,15 @@ def own(scope: Scope, headers: Mapping[str, str]) -> bool:
     return site is not None or scope.get("method") in ("GET", "HEAD")
 
 
-def header(text: str, *, secure: bool) -> str:
+def header(text: str, *, secure: bool, prefix: str = "") -> str:
     """Return the header that keeps a credential for the session of the browser."""
-    name = SECURE_COOKIE if secure else COOKIE
-    return f"{name}={text}; Path=/; HttpOnly; SameSite=Strict{'; Secure' if secure else ''}"
+    name = _secure_name(prefix) if secure else COOKIE
+    return f"{name}={text}; Path={prefix or '/'}; HttpOnly; SameSite=Strict{'; Secure' if secure else ''}"
 
 
-def ended() -> list[str]:
+def ended(prefix: str = "") -> list[str]:
     """Return the headers that remove the cookie."""
-    return [f"{header('', secure=secure)}; Max-Age=0" for secure in (False, True)]
+    return [f"{header('', secure=secure, prefix=prefix)}; Max-Age=0" for secure in (False, True)]
 
 
 def is_secure(scope: Scope, headers: Mapping[str, str]) -> bool:
@@ -102,10 +106,16 @@ def private(send: Send) -> Send:
 
 def _cookie(scope: Scope, headers: Mapping[str, str]) -> str:
     pairs = (part.strip().partition("=") for part in headers.get("cookie", "").split(";"))
-    found = {name: text for name, _, text in pairs if name in (COOKIE, SECURE_COOKIE)}
+    name_over_tls = _secure_name(prefix_of(scope))
+    # Of two cookies of one name, the first has the longer path, so it belongs to this prefix.
+    found = {name: text for name, _, text in reversed([*pairs]) if name in (COOKIE, name_over_tls)}
     # Over TLS, the plain name may come from another host of the domain.
     plain = "" if scope.get("scheme") in ("https", "wss") else found.get(COOKIE, "")
-    return found.get(SECURE_COOKIE) or plain
+    return found.get(name_over_tls) or plain
+
+
+def _secure_name(prefix: str) -> str:
+    return SECURE_COOKIE_BELOW if prefix else SECURE_COOKIE
 
 
 def _host(origin: str) -> str:

@@ -52,6 +52,17 @@ class Announcement:
         )
 
 
+def pointed(settings: Settings, other: Settings) -> Settings:
+    """Return settings with the upstreams of other settings."""
+    names = ("url", "token", "timezone"), ("url", "agent_code", "agent_token", "timezone")
+    update = {
+        name: getattr(other, name)
+        for system, parts in zip(("gamehub", "gamelog"), names, strict=True)
+        for name in (f"{system}_{part}" for part in parts)
+    }
+    return settings.model_copy(update=update)
+
+
 class SandboxProcess:
     """The running sandbox. It stops when its stdin ends, so it never outlives this process, however this one ends.
 

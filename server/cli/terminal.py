@@ -1,5 +1,6 @@
 """The output of commands on the terminal, and their exit codes."""
 
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
@@ -27,14 +28,18 @@ def say(line: str) -> None:
     sys.stderr.flush()
 
 
-def end(line: str, code: int = FAILED) -> NoReturn:
-    """Say why the process ends, and end it."""
-    say(line)
-    sys.exit(code)
+def refuse(line: str) -> None:
+    """Say why a server does not start: with LOG_FORMAT=json as a line of the log, so that programs can read it."""
+    if os.environ.get("LOG_FORMAT", "").lower() != "json":
+        say(line)
+        return
+    from server import logs
+
+    logs.write_refusal(line)
 
 
 def stop(line: str, code: int = FAILED) -> NoReturn:
-    """Say why the command ends, and end it. `end` does the same for a process without typer."""
+    """Say why the command ends, and end it."""
     import typer  # `serve` runs without it
 
     say(line)

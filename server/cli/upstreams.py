@@ -4,10 +4,20 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
 
-from server.cli.sandbox_process import SandboxProcess
+from server.cli.sandbox_process import SandboxProcess, pointed
 from server.cli.terminal import say
 from server.settings.live import LiveSettings
+from server.settings.reading import WrongSettings
 from server.settings.settings import Settings
+
+
+def renewed(live: LiveSettings, settings: Settings) -> LiveSettings:
+    """Return new settings. If they have no upstream, they get the sandbox that runs already. Raises WrongSettings."""
+    if not settings.uses_sandbox:
+        return LiveSettings(settings)
+    if not live.sandbox:
+        raise WrongSettings(["no upstream is set any more: a sandbox starts only with the server, so start it anew"])
+    return LiveSettings(pointed(settings, live.first), env_file=None, sandbox=True)
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from server.http.admission import MOST_RUNNING, MOST_WAITING
+from server.http.proxies import LOOPBACK
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +16,8 @@ class HttpConfig:
     the bound address. None accepts every host name. `partial_status` is the status of an answer with data and errors in
     `application/graphql-response+json`. Answers of `compress_from` bytes or more are compressed for clients that ask
     for it; with 0 none are. A batch has up to `most_batched` operations; with 0 no batch is served. `mcp` says whether
-    there are tools for assistants. A request that takes `slow_seconds` or more is logged with its plan; 0: none.
+    there are tools for assistants. A request that takes `slow_seconds` or more is logged with its plan; 0: none. The
+    headers of `proxies` say what address the client used. Clients reach the server below `root_path`.
     """
 
     origins: Sequence[str] = ()
@@ -28,3 +30,5 @@ class HttpConfig:
     most_batched: int = 0
     mcp: bool = True
     slow_seconds: float = 0.0
+    proxies: Sequence[str] = LOOPBACK
+    root_path: str = ""

@@ -34,12 +34,10 @@ from server.http.cycle import RequestCycle
 from server.http.error_response import error_response
 from server.http.request_error import RequestError
 
-# The address of a client on a unix socket, which has none.
-UNIX = "unix"
 # An IPv4 client of an IPv6 socket has its address behind this.
 _MAPPED = "::ffff:"
 _NOTHING_LEFT = struct.pack("ii", 1, 0)
-# WebSockets are served here, for this subprotocol.
+# WebSockets are served here, for this subprotocol. A proxy may leave its prefix before it.
 _SOCKET_PATH = "/graphql"
 _SUBPROTOCOL = b"graphql-transport-ws"
 _OFFER = re.compile(rb"\r\nupgrade:[ \t]*h2c", re.IGNORECASE)
@@ -162,9 +160,7 @@ class ClientConnection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        if self.client is None:
-            self.client = (UNIX, 0)
-        elif self.client[0].startswith(_MAPPED):
+        if self.client is not None and self.client[0].startswith(_MAPPED):
             self.client = (self.client[0].removeprefix(_MAPPED), self.client[1])
             if self.server is not None:
                 self.server = (self.server[0].removeprefix(_MAPPED), self.server[1])
@@ -278,7 +274,7 @@ class ClientConnection(HttpToolsProtocol):
             "raw_path": raw_path,
             "query_string": query,
         }
-        if path == _SOCKET_PATH and parser.should_upgrade() and _opens_socket(scope):
+        if path.endswith(_SOCKET_PATH) and parser.should_upgrade() and _opens_socket(scope):
             self.scope = scope  # type: ignore[assignment]  # uvicorn describes the same dictionary
             self._upgrades = True
             return

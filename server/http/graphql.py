@@ -24,6 +24,7 @@ from datetime import UTC, datetime
 
 import msgspec
 from graphql import OperationType
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -66,7 +67,7 @@ class GraphQL:
     def __init__(
         self,
         executor: Executor,
-        page: Callable[[str | None], Response],
+        page: Callable[[Request], Response],
         http: HttpConfig,
         registered: RegisteredDocuments | None = None,
         stored: StoredAnswers | None = None,
@@ -92,7 +93,7 @@ class GraphQL:
         accept = headers.get("accept")
         safe = scope["method"] in _SAFE
         if safe and wants_page(accept) and not _has_query(scope["query_string"]):
-            await self._page(headers.get("if-none-match"))(scope, receive, send)
+            await self._page(Request(scope))(scope, receive, send)
             return
         media_type = answer_type(accept)
         extra: Sequence[tuple[bytes, bytes]] = ()

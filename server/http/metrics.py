@@ -3,8 +3,10 @@
 The collectors in `server/metrics` make the figures. They all are in one registry, so that it can be read as a whole.
 """
 
+from collections.abc import Awaitable, Callable
+
 from prometheus_client import CollectorRegistry
-from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 from starlette.requests import Request
 from starlette.responses import Response
@@ -21,10 +23,10 @@ def metrics_registry(*collectors: Collector) -> CollectorRegistry:
     return registry
 
 
-def metrics_route(registry: CollectorRegistry) -> Route:
-    """Return the route. `server/auth/permissions.py` says which permission it needs."""
+def metrics_route(registry: CollectorRegistry, exposition: Callable[[CollectorRegistry], Awaitable[bytes]]) -> Route:
+    """Return the route. `exposition` writes the figures of the registry. The path needs the permission `admin`."""
 
     async def metrics(request: Request) -> Response:
-        return Response(generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+        return Response(await exposition(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     return Route(PATH, metrics)

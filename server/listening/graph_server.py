@@ -24,7 +24,6 @@ import structlog
 import uvicorn
 
 from server import garbage, logs
-from server.execution.limits import ClientTimeouts
 from server.http.connection import ClientConnection
 from server.listening.listening_socket import BACKLOG, ListeningSocket
 
@@ -48,7 +47,7 @@ async def nothing_ends() -> None:
 
 @dataclass(slots=True)
 class Ending:
-    """How the server ends: `begin` makes it unready, `streams` ends answers that would go on for ever.
+    """The end of a server: `begin` makes it unready, `streams` ends answers that would go on for ever.
 
     `drain` are the seconds for which it goes on serving, `grace` those that running requests then have. With `shared`,
     other processes take connections from the socket and go on: this one only stops taking them, at once.
@@ -172,16 +171,9 @@ class GraphServer(uvicorn.Server):
         return bool(self.server_state.connections or self.server_state.tasks or late)
 
 
-def run(
-    config: uvicorn.Config,
-    bound: ListeningSocket,
-    listening: Callable[[], None],
-    ending: Ending,
-    patience: ClientTimeouts,
-) -> bool:
-    """Serve until SIGINT or SIGTERM, then let requests end. Return False if the application did not start."""
-    _allow_files(patience.connections + OTHER_FILES)
-    server = GraphServer(config, bound, listening, ending, patience.request_seconds)
+def run(server: GraphServer, connections: int) -> bool:
+    """Serve until a signal, then let requests end. Return False if the application did not start."""
+    _allow_files(connections + OTHER_FILES)
     server.run()
     return server.started
 

@@ -18,6 +18,7 @@ from server.execution.stored_answers import StoredAnswers
 from server.http import conditions
 from server.http.compression import coding_of
 from server.http.error_response import ODATA_HEADERS
+from server.http.public_address import root_of
 from server.http.request_error import RequestError
 from server.http.request_headers import RequestHeaders
 from server.http.writing import AnswerBytes
@@ -254,7 +255,7 @@ def _key(request: Request) -> tuple[object, ...]:
     """Return what an answer depends on besides its rows: the address, the headers that shape it, and the caller."""
     headers = request.headers
     shaping = tuple(headers.get(name) for name in ("prefer", "accept"))
-    address = (str(request.base_url), request.url.path, request.url.query)
+    address = (root_of(request), request.url.path, request.url.query)
     return (*address, *shaping, _packs(request), request.scope["caller"].groups)
 
 

@@ -24,6 +24,7 @@ from server.execution.execution import FAULT
 from server.http.admission import PART
 from server.http.body import whole_body
 from server.http.error_response import ODATA_HEADERS, ODATA_PATH, error_response, is_odata
+from server.http.public_address import PREFIX, prefix_of
 from server.http.request_error import RequestError
 from server.http.request_facts import facts_of
 from server.http.request_headers import RequestHeaders
@@ -47,7 +48,7 @@ _OF_BATCH = re.compile(
 )
 _OF_CONNECTION = re.compile(r"accept-encoding|connection|content-length|expect|host|te|transfer-encoding|upgrade")
 _UNRESERVED = "/%:@!$&'()*+,;=~-._"
-_OF_SERVER = ("asgi", "client", "http_version", "root_path", "scheme", "server", "state")
+_OF_SERVER = ("asgi", "client", "http_version", PREFIX, "root_path", "scheme", "server", "state")
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +209,9 @@ def _target(url: str, request: Request) -> tuple[str, str]:
             raise _bad(f"A part names another server, {absolute[1][:60]!r}: name that of the batch, or none.")
         url = url[absolute.end() :] or "/"
     path, _, query = url.partition("?")
+    prefix = prefix_of(request.scope)
+    if prefix and path.startswith(f"{prefix}/"):
+        path = path.removeprefix(prefix)
     if not path.startswith("/"):
         path = quote(request.scope["path"].removesuffix("/").removesuffix(_NAME), safe=_UNRESERVED[2:] + "/") + path
     path = quote(path, safe=_UNRESERVED)

@@ -15,6 +15,7 @@ from starlette.routing import BaseRoute, Route
 
 from server.execution.stored_answers import StoredAnswers
 from server.http.error_response import ODATA_HEADERS, ODATA_MEDIA_TYPE, ODATA_PATH, error_response
+from server.http.public_address import root_of
 from server.http.request_error import RequestError
 from server.http.request_facts import facts_of
 from server.http.writing import encode
@@ -77,7 +78,7 @@ class ODataService:
             )
         answers = await self._endpoint.answers()
         tables = self._endpoint.tables
-        root = str(request.base_url).rstrip("/") + PATH
+        root = root_of(request) + PATH
         rooted: Pairs = []
         head, _, rest = path.partition("/")
         if "=" in head and "(" not in head:

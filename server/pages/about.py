@@ -18,7 +18,7 @@ from server.auth.authenticator import Authenticator
 from server.auth.keys import AS_SET
 from server.auth.permissions import ADMIN, EXPLORE, TABLES
 from server.execution.limits import Limits
-from server.health import ServerHealth
+from server.health.health import ServerHealth
 from server.http.writing import encode
 
 PATH = "/explorer/about.json"

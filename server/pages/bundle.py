@@ -9,8 +9,10 @@ from pathlib import Path
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Scope
 
 from server.http import compression, conditions
+from server.http.public_address import placed, prefix_of
 
 # Our own table: `mimetypes` reads the machine's, which may lack fonts or, on some, call scripts plain text. What is
 # already compressed is not compressed again.
@@ -51,9 +53,10 @@ class Bundle:
         self._policy = policy
         self._compressed: dict[tuple[Path, str], bytes] = {}
 
-    def page(self, if_none_match: str | None = None) -> Response:
+    def page(self, request: Request) -> Response:
         """Return the page; 304 if the browser has it already."""
-        html, etag = self._html
+        if_none_match, prefix = request.headers.get("If-None-Match"), prefix_of(request.scope)
+        html, etag = self._html if not prefix else _tagged(placed(self._text, prefix))
         headers = {
             "Cache-Control": "no-cache",  # it names the current files, which themselves never change
             "Content-Security-Policy": self._policy,
@@ -64,10 +67,10 @@ class Bundle:
             return Response(status_code=304, headers=headers)
         return Response(html, media_type="text/html", headers=headers)
 
-    def filled(self, name: str, texts: Mapping[str, str]) -> str:
+    def filled(self, scope: Scope, name: str, texts: Mapping[str, str]) -> str:
         """Return another page of the folder. `{{name}}` in it becomes the text of that name, which must be escaped."""
         html = (self._folder / name).read_text("utf-8")
-        return _FIELD.sub(lambda found: texts[found[1]], html)
+        return placed(_FIELD.sub(lambda found: texts[found[1]], html), prefix_of(scope))
 
     # Not async: Starlette runs it in a thread, so the first compression of a large script does not block.
     def asset(self, request: Request) -> Response:
@@ -95,10 +98,19 @@ class Bundle:
 
     @cached_property
     def _html(self) -> tuple[bytes, str]:
-        html = (self._folder / "index.html").read_bytes()
-        return html, f'"{hashlib.sha256(html).hexdigest()[:32]}"'
+        return _tagged(self._text)
+
+    @cached_property
+    def _text(self) -> str:
+        return (self._folder / "index.html").read_text("utf-8")
 
     @cached_property
     def _files(self) -> dict[str, Path]:
         """Return the files by name, so that a request can reach no other file."""
         return {path.name: path for path in self._assets.iterdir() if path.suffix in MEDIA_TYPES}
+
+
+def _tagged(text: str) -> tuple[bytes, str]:
+    """Return a page and its ETag."""
+    html = text.encode()
+    return html, f'"{hashlib.sha256(html).hexdigest()[:32]}"'

@@ -49,13 +49,13 @@ def explorer_routes(saved: Callable[[Caller], Awaitable[Sequence[Mapping[str, ob
     ]
 
 
-def page_response(if_none_match: str | None = None) -> Response:
+def page_response(request: Request) -> Response:
     """Return the page; 304 if the browser has it already.
 
     It is at `/explorer`, and a browser gets it at `/graphql`, and at `/` with a query.
     """
-    return _bundle.page(if_none_match)
+    return _bundle.page(request)
 
 
 async def _page(request: Request) -> Response:
-    return page_response(request.headers.get("If-None-Match"))
+    return page_response(request)

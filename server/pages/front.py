@@ -22,7 +22,6 @@ def front_routes() -> list[BaseRoute]:
 
 
 async def _page(request: Request) -> Response:
-    known = request.headers.get("If-None-Match")
     if EXPLORED.isdisjoint(request.query_params):
-        return bundle.page(known)
-    return page_response(known)
+        return bundle.page(request)
+    return page_response(request)

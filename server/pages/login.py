@@ -17,6 +17,7 @@ from server.auth.authenticator import Authenticator
 from server.http.body import whole_body
 from server.http.error_response import error_response
 from server.http.negotiation import JSON, preferred
+from server.http.public_address import prefix_of
 from server.http.request_error import RequestError
 from server.http.request_headers import RequestHeaders
 from server.pages.bundle import CONTENT_SECURITY_POLICY
@@ -52,9 +53,9 @@ class Login:
         there = session.wanted(request.query_params.get("to"))
         if not self._authenticator.required:
             return RedirectResponse("/", 303)
-        answer = written(there, ENDED if "ended" in request.query_params else "")
+        answer = written(request.scope, there, ENDED if "ended" in request.query_params else "")
         if "ended" in request.query_params:
-            _end(answer)
+            _end(answer, request.scope)
         return answer
 
     async def _log_in(self, request: Request) -> Response:
@@ -72,9 +73,11 @@ class Login:
         except RequestError as refusal:
             if _by_script(request):
                 return error_response(refusal)
-            return written(there, str(refusal), refusal.status, refusal.headers)
+            return written(request.scope, there, str(refusal), refusal.status, refusal.headers)
         answer = JSONResponse({"to": there}) if _by_script(request) else RedirectResponse(there, 303)
-        answer.headers.append("Set-Cookie", session.header(text, secure=session.is_secure(request.scope, headers)))
+        secure = session.is_secure(request.scope, headers)
+        cookie = session.header(text, secure=secure, prefix=prefix_of(request.scope))
+        answer.headers.append("Set-Cookie", cookie)
         return _fresh(answer)
 
     async def _check(self, scope: Scope, text: str) -> None:
@@ -95,13 +98,15 @@ class Login:
         if not session.own(request.scope, RequestHeaders.of(request.scope)):
             return error_response(RequestError(403, "CROSS_SITE", FOREIGN))
         answer = JSONResponse({"to": session.PATH}) if _by_script(request) else RedirectResponse(session.PATH, 303)
-        return _end(_fresh(answer))
+        return _end(_fresh(answer), request.scope)
 
 
-def written(there: str, message: str = "", status: int = 200, more: Mapping[str, str] | None = None) -> Response:
+def written(
+    scope: Scope, there: str, message: str = "", status: int = 200, more: Mapping[str, str] | None = None
+) -> Response:
     """Return the login page, with a message and with the address that was wanted."""
     shown = f'<p class="failed" role="alert">{escape(message)}</p>' if message else ""
-    html = bundle.filled("login.html", {"message": shown, "to": escape(there, quote=True)})
+    html = bundle.filled(scope, "login.html", {"message": shown, "to": escape(there, quote=True)})
     headers = {"Cache-Control": "no-store", "Content-Security-Policy": POLICY, **(more or {})}
     return Response(html, status, headers, "text/html")
 
@@ -117,7 +122,7 @@ def _fresh(answer: Response) -> Response:
     return answer
 
 
-def _end(answer: Response) -> Response:
-    for line in session.ended():
+def _end(answer: Response, scope: Scope) -> Response:
+    for line in session.ended(prefix_of(scope)):
         answer.headers.append("Set-Cookie", line)
     return answer

@@ -18,6 +18,7 @@ from server.auth import links, session
 from server.auth.credentials import NAMES
 from server.auth.permissions import REST, area
 from server.http.negotiation import wants_page
+from server.http.public_address import prefix_of, public
 from server.http.request_error import RequestError, without_names
 from server.http.request_facts import facts_of
 from server.http.request_headers import RequestHeaders
@@ -69,8 +70,8 @@ class ProblemPages:
                 return None  # the browser asks for the password again
             return RedirectResponse(session.login_address(scope), 303, {"Cache-Control": "no-store"})
         if refusal.status == 403 and area(scope["path"]) is REST and scope["path"] not in PAGES:
-            return self._page(scope["path"], 404, "", {})  # nobody but an administrator learns what is there
-        return self._page(scope["path"], refusal.status, str(refusal), refusal.headers)
+            return self._page(scope, 404, "", {})  # nobody but an administrator learns what is there
+        return self._page(scope, refusal.status, str(refusal), refusal.headers)
 
     def over(self, app: ASGIApp) -> ASGIApp:
         """Return the application, whose errors are pages for browsers that open an address."""
@@ -91,29 +92,30 @@ class ProblemPages:
                 else:
                     body += message.get("body", b"")
                     if not message.get("more_body"):
-                        await self._instead(scope["path"], start, body)(scope, receive, send)
+                        await self._instead(scope, start, body)(scope, receive, send)
 
             await app(scope, receive, sent)
 
         return shown
 
-    def _instead(self, path: str, start: Message, body: bytes) -> Response:
+    def _instead(self, scope: Scope, start: Message, body: bytes) -> Response:
         headers = MutableHeaders(scope=start)
         kept = {name: text for name, text in headers.items() if name not in _OF_BODY}
-        return self._page(path, start["status"], _message(body), kept)
+        return self._page(scope, start["status"], _message(body), kept)
 
-    def _page(self, path: str, status: int, message: str, headers: Any) -> Response:
-        """Return the page about a path."""
+    def _page(self, scope: Scope, status: int, message: str, headers: Any) -> Response:
+        """Return the page about the path of a request."""
+        path = scope["path"]
         text = message if message not in ("", "Not Found", "Method Not Allowed") else SENTENCES.get(status, message)
         near = self._near(path) if status in (403, 404) else None
         found = {
             "status": str(status),
             "title": escape(TITLES.get(status, "This cannot be shown")),
-            "message": escape(without_names(text.replace("{path}", path[:200]))),
-            "near": _suggestion(near) if near else "",
+            "message": escape(without_names(text.replace("{path}", public(scope, path)[:200]))),
+            "near": _suggestion(near, prefix_of(scope)) if near else "",
         }
         more = {"Content-Security-Policy": CONTENT_SECURITY_POLICY, "Cache-Control": "no-store"}
-        return Response(bundle.filled("problem.html", found), status, {**headers, **more}, "text/html")
+        return Response(bundle.filled(scope, "problem.html", found), status, {**headers, **more}, "text/html")
 
     def _near(self, path: str) -> str | None:
         """Return the address that was probably meant."""
@@ -126,9 +128,9 @@ class ProblemPages:
         return near[0] if near and near[0] != path else None
 
 
-def _suggestion(address: str) -> str:
+def _suggestion(address: str, prefix: str) -> str:
     shown = escape(address, quote=True)
-    return f'<p id="near">Did you mean <a href="{shown}">{shown}</a>?</p>'
+    return f'<p id="near">Did you mean <a href="{shown}">{prefix}{shown}</a>?</p>'
 
 
 def _opens(scope: Scope) -> bool:

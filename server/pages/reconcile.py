@@ -14,6 +14,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from server.http.negotiation import wants_page
+from server.http.public_address import placed, prefix_of
 from server.http.writing import encode
 from server.pages.bundle import Bundle
 from server.pages.tables import PAGE
@@ -45,7 +46,9 @@ def reconcile_routes(schedule: Schedule) -> list[BaseRoute]:
         headers = {"Cache-Control": "no-store", "Vary": "Accept"}
         if wants_page(request.headers.get("accept")):
             headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
-            return Response(written(schedule), media_type="text/html", headers=headers)
+            return Response(
+                placed(written(schedule), prefix_of(request.scope)), media_type="text/html", headers=headers
+            )
         return Response(encode(schedule.to_dict()), headers=headers, media_type="application/json; charset=utf-8")
 
     return [Route(PATH, page), Route(f"{FILES}/{{name}}", _bundle.asset)]

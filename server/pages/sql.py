@@ -24,4 +24,4 @@ def sql_page_routes() -> list[BaseRoute]:
 
 def sql_page(request: Request) -> Response:
     """Return the page. Its script finds the statement in its address."""
-    return _bundle.page(request.headers.get("If-None-Match"))
+    return _bundle.page(request)

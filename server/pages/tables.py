@@ -25,4 +25,4 @@ def page_routes() -> list[BaseRoute]:
 
 async def tables_page(request: Request, endpoint: TablesEndpoint, table: Table | None) -> Response:
     """Return the page. Its script finds the table in its address."""
-    return _bundle.page(request.headers.get("If-None-Match"))
+    return _bundle.page(request)

@@ -43,12 +43,26 @@ def inconsistencies(settings: Settings) -> list[str]:
     if settings.traces == "on" and not is_installed():
         lines.append(MISSING)
     lines += _plain_lines(settings) + _caller_lines(settings) + _tls_lines(settings)
+    if not lines:
+        lines += _worker_lines(settings)
     if settings.gamelog_agents_file is not None:
         try:
             read_agents(settings.gamelog_agents_file)
         except ValueError as error:
             lines.append(f"GAMELOG_AGENTS_FILE {error}")
     return lines
+
+
+def _worker_lines(settings: Settings) -> list[str]:
+    """Describe limits of the vendors that cannot be divided by the workers, and what a unix socket cannot do."""
+    names = ["gamehub_concurrency", "gamelog_concurrency"]
+    names += [] if settings.cache_in_redis else ["gamehub_calls_per_minute", "gamelog_calls_per_minute"]
+    return [
+        f"{name.upper()} is {getattr(settings, name)}, less than WORKERS={settings.workers}, which divide it: set "
+        "fewer workers"
+        for name in names
+        if 0 < getattr(settings, name) < settings.workers
+    ]
 
 
 def _plain_lines(settings: Settings) -> list[str]:

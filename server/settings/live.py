@@ -35,6 +35,10 @@ class LiveSettings:
         except ValueError as error:
             raise WrongSettings([f"a file that a setting names has changed at the start: it {error}"]) from None
 
+    def limited(self, settings: Settings) -> "LiveSettings":
+        """Return the same upstreams with other limits: those of one worker."""
+        return LiveSettings(settings, None if self._settings is None else ENV_FILE, sandbox=self.sandbox)
+
     @property
     def now(self) -> Settings:
         return self.first if self._settings is None else self._settings.value

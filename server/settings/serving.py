@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic_settings import BaseSettings
 
-from server.settings.values import KEY_HELP, MEBIBYTES, PEM, ZONE, File, TimeZone, setting
+from server.settings.values import KEY_HELP, MEBIBYTES, PEM, ZONE, File, RootPath, TimeZone, setting
 
 
 class ServingSettings(BaseSettings):
@@ -27,6 +27,33 @@ class ServingSettings(BaseSettings):
     host: str = setting("127.0.0.1", "Address to listen on; `0.0.0.0` is every network of this machine.", "an address")
     port: int = setting(
         8000, "Port to listen on; 0 takes a free one.", "a whole number from 0 to 65535", ge=0, le=65535
+    )
+    root_path: RootPath | None = setting(
+        None,
+        "Path below which a proxy publishes the server: `/graph`. Every address that the server writes has it. The "
+        "proxy may remove it from requests or leave it. Not set: that of `X-Forwarded-Prefix`, if a trusted proxy "
+        "sends it.",
+        "a path such as /graph, whose first part is no path of the server itself",
+    )
+    unix_socket: File | None = setting(
+        None,
+        "Path of a unix socket to listen on, instead of `HOST` and `PORT`. Callers need a credential, unless "
+        "`AUTH=open` is set.",
+        "the path of a file that can be written",
+    )
+    unix_socket_mode: str = setting(
+        "660",
+        "Rights of the file of that socket, as `chmod` takes them: who may connect.",
+        "three digits from 0 to 7",
+        pattern="^[0-7]{3}$",
+    )
+    workers: int = setting(
+        1,
+        "Processes that serve on the one socket. They divide the limits that each process keeps for itself. "
+        "SIGHUP restarts them one by one.",
+        "a whole number from 1 to 64",
+        ge=1,
+        le=64,
     )
     tls_cert_file: File | None = setting(
         None,

@@ -10,7 +10,9 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field, SecretStr
 
+from server.auth.permissions import OWN_PARTS
 from server.http.guards.host_names import name_of
+from server.http.public_address import checked_prefix
 from upstream.resilience.hedge import Hedge
 
 T = TypeVar("T")
@@ -85,6 +87,15 @@ def check_origins(value: str) -> str:
     return value
 
 
+def check_root_path(value: str) -> str:
+    prefix = checked_prefix(value)
+    if prefix is None:
+        raise ValueError(f"is {value[:100]!r}, which is no such path")
+    if prefix and prefix.split("/")[1] in OWN_PARTS:
+        raise ValueError(f"is {prefix!r}, which begins like a path of the server itself")
+    return prefix
+
+
 def check_hosts(value: str) -> str:
     if "@" in value:
         raise ValueError("holds an @, which no name of a host has")
@@ -141,6 +152,7 @@ Claim = Annotated[str, AfterValidator(check_claim)]
 CacheUrl = Annotated[SecretStr, AfterValidator(check_cache_url)]
 Origins = Annotated[str, AfterValidator(check_origins)]
 HostNames = Annotated[str, AfterValidator(check_hosts)]
+RootPath = Annotated[str, AfterValidator(check_root_path)]
 Proxies = Annotated[str, AfterValidator(check_proxies)]
 HeaderNames = Annotated[str, AfterValidator(check_headers)]
 File = Annotated[Path, AfterValidator(Path.expanduser)]

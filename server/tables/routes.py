@@ -19,6 +19,7 @@ from server.execution.execution import Outcome
 from server.execution.operation import Operation
 from server.http.error_response import error_response
 from server.http.negotiation import wants_page
+from server.http.public_address import prefix_of
 from server.http.request_error import RequestError, without_names
 from server.http.writing import encode
 from server.tables.config import FileCounts, TablesConfig
@@ -85,8 +86,9 @@ class TablesEndpoint:
         if self._page is not None and wants_page(request.headers.get("accept")):
             return await self._page(request, self, None)
         hidden = () if self.describes else SCHEMA
+        prefix = prefix_of(request.scope)
         listed = [
-            {name: value for name, value in brief(table).items() if name not in hidden}
+            {name: value for name, value in brief(table, prefix).items() if name not in hidden}
             for table in self.tables.values()
         ]
         return _json({**self._days(), "version": version("gamehub-graph"), "tables": listed})
@@ -103,7 +105,7 @@ class TablesEndpoint:
 
     async def _schema(self, request: Request) -> Response:
         await self.answers()
-        return _json(self._described(self.tables.find(request.path_params["name"])))
+        return _json(self._described(self.tables.find(request.path_params["name"]), request))
 
     async def _table(self, request: Request) -> Response:
         answers = await self.answers()
@@ -116,13 +118,13 @@ class TablesEndpoint:
                 return await self._page(request, self, table)
             if split(table, request.query_params.multi_items())[1].totals:
                 return await answers.respond(table, form_of("json"), request)
-            return _json(self._described(table))
+            return _json(self._described(table, request))
         table = self.tables.find(name)
         return await answers.respond(table, form_of(form), request)
 
-    def _described(self, table: Table) -> dict[str, Any]:
+    def _described(self, table: Table, request: Request) -> dict[str, Any]:
         self.check_described()
-        return {**described(table), "timezone": str(self.config.zone)}
+        return {**described(table, prefix_of(request.scope)), "timezone": str(self.config.zone)}
 
     def check_described(self) -> None:
         """Raise a RequestError if clients must not see the schema."""
@@ -147,8 +149,8 @@ class TablesEndpoint:
         return guarded
 
 
-def brief(table: Table) -> dict[str, Any]:
-    """Return a table for the list at `/tables`."""
+def brief(table: Table, prefix: str = "") -> dict[str, Any]:
+    """Return a table for the list at `/tables`. Its addresses begin with the prefix."""
     return {
         "name": table.name,
         "description": table.description,
@@ -156,18 +158,18 @@ def brief(table: Table) -> dict[str, Any]:
         "parameters": [variable.name for variable in table.variables],
         "required": [variable.name for variable in table.variables if variable.required],
         "timed": table.timed,
-        "schema": f"/tables/{table.name}/schema",
-        "formats": {name: f"/tables/{table.name}.{name}" for name in _formats()},
+        "schema": f"{prefix}/tables/{table.name}/schema",
+        "formats": {name: f"{prefix}/tables/{table.name}.{name}" for name in _formats()},
     }
 
 
-def described(table: Table) -> dict[str, Any]:
+def described(table: Table, prefix: str = "") -> dict[str, Any]:
     """Return the description of a table at `/tables/{name}/schema`."""
     from server.tables.window import PERIODS
 
     window = {"since": "included", "until": "not included", "period": list(PERIODS), "default": table.during}
     return {
-        **brief(table),
+        **brief(table, prefix),
         "columns": [
             {
                 "name": column.name,

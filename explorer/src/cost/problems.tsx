@@ -1,11 +1,12 @@
 /** The errors of the last run, in words. Each leads to its place in the query. */
 import { useGraphiQL } from "@graphiql/react";
 
+import { at } from "../../frame/address";
 import { fieldOfPath } from "./fields";
 import { type Problem, useCost } from "./run";
 
 const SHOWN = 5;
-const LOGIN = `/login?next=${encodeURIComponent("/explorer")}`;
+const LOGIN = at(`/login?to=${encodeURIComponent("/explorer")}`);
 const ADVICE: Record<string, string> = {
   QUERY_TOO_COMPLEX: "Ask for fewer fields, or in several operations.",
   TOO_MANY_REQUESTS: "Wait a little, then run it again.",

@@ -3,6 +3,7 @@ import { useId, useState } from "react";
 
 import "./saved.css";
 
+import { at } from "../../frame/address";
 import { draftOf, type SavedQuery, search, tabOf } from "./saved";
 
 interface Props {
@@ -46,7 +47,7 @@ export function SavedQueries({ saved, tabs, activeTab, onOpen, onRestore }: Prop
               {(one.table || draft >= 0) && (
                 <span className="more">
                   {one.table && (
-                    <a href={`/tables/${encodeURIComponent(one.table)}`} aria-label={`${one.name} as a table`}>
+                    <a href={at(`/tables/${encodeURIComponent(one.table)}`)} aria-label={`${one.name} as a table`}>
                       Table
                     </a>
                   )}

@@ -1,4 +1,5 @@
 /** The saved queries as the server has them for this caller, and the tabs that hold them. */
+import { at } from "../../frame/address";
 import { textOf } from "../variables/json";
 
 export interface SavedQuery {
@@ -19,7 +20,7 @@ interface Tab {
 }
 
 export async function fetchSaved(): Promise<SavedQuery[]> {
-  const response = await fetch("/explorer/queries.json", { headers: { accept: "application/json" } });
+  const response = await fetch(at("/explorer/queries.json"), { headers: { accept: "application/json" } });
   return response.ok ? ((await response.json()) as SavedQuery[]) : [];
 }
 

@@ -3,6 +3,7 @@ import { useEffect, useId, useRef, useState } from "react";
 
 import "./share.css";
 
+import { ROOT } from "../../frame/address";
 import { copy } from "../../frame/clipboard";
 import type { SavedQuery } from "../saved/saved";
 import { operationOf, parsed } from "../variables/operation";
@@ -28,12 +29,12 @@ export default function ShareDialog({ query, variables, operationName, saved, ke
 
   const document = parsed(query);
   const operation = document && operationOf(document, operationName);
-  const link = linkTo({ query, variables }, saved, location.origin);
+  const link = linkTo({ query, variables }, saved, ROOT);
   const all = snippets({
     query,
     variables,
     keyed,
-    origin: location.origin,
+    origin: ROOT,
     subscribes: operation?.operation === "subscription",
     operationName: operation?.name?.value,
     table: unchanged(query, saved)?.table,

@@ -15,6 +15,20 @@ def serve(
         int | None,
         typer.Option(help="Port to listen on, instead of the setting PORT; 0 takes a free one.", min=0, max=65535),
     ] = None,
+    unix_socket: Annotated[
+        str | None,
+        typer.Option(help="Path of a unix socket to listen on, instead of HOST and PORT.", show_default=False),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            help="Processes that serve on the one socket, instead of the setting WORKERS. SIGHUP restarts them one by "
+            "one.",
+            min=1,
+            max=64,
+            show_default=False,
+        ),
+    ] = None,
     subgraph: Annotated[
         str | None,
         typer.Option(
@@ -34,7 +48,14 @@ def serve(
     Exit codes: 0 stopped on request; 1 could not start, for example because the port is in use; 2 an option or a
     setting is wrong.
     """
-    given = {"HOST": host, "PORT": port, "SUBGRAPH": subgraph, "ALLOW_OPEN": "yes" if allow_open else None}
+    given = {
+        "HOST": host,
+        "PORT": port,
+        "UNIX_SOCKET": unix_socket,
+        "WORKERS": workers,
+        "SUBGRAPH": subgraph,
+        "ALLOW_OPEN": "yes" if allow_open else None,
+    }
     environment = {**os.environ, **{name: str(value) for name, value in given.items() if value is not None}}
     # This process goes on as the server alone, without the libraries of the command line. `-P`: the current folder may
     # hold a `server` of its own.

@@ -1,6 +1,5 @@
 """`gamehub-graph sign`: sign a link to one table."""
 
-import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
@@ -55,13 +54,13 @@ def sign(
         stop(f"there is no key {key!r} that lives; `gamehub-graph keys list` shows them", FAILED)
     if TABLES not in found.caller.permissions:
         stop(f"the key {key} lacks the permission {TABLES}, so a link of it would lead nowhere", FAILED)
-    path, query = read(address)
+    server, path, query = read(address)
     try:
         signed = link(secret, path, query, found.id, lifetime, now)
         _check_table(path)
     except (InvalidLink, RequestError) as wrong:
         stop(str(wrong), WRONG_USE)
-    typer.echo(f"{_server(address, settings)}{signed}")
+    typer.echo(f"{server or _server(settings)}{signed}")
 
 
 def _check_table(path: str) -> None:
@@ -76,10 +75,7 @@ def _check_table(path: str) -> None:
     form_of(form)
 
 
-def _server(address: str, settings: "Settings") -> str:
-    """Return the address of the server: that of the argument, or that of the settings."""
-    given = re.match(r"https?://[^/?#]+", address)
-    if given is not None:
-        return given[0]
+def _server(settings: "Settings") -> str:
+    """Return the address of the server in the settings."""
     host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.host, settings.host)
-    return f"{'https' if settings.tls_cert_file else 'http'}://{host}:{settings.port}"
+    return f"{'https' if settings.tls_cert_file else 'http'}://{host}:{settings.port}{settings.root_path or ''}"

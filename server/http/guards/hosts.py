@@ -1,7 +1,9 @@
 """Check the header `Host`, so that no page can read this server through DNS rebinding.
 
 A page of `evil.example` can point its own name to 127.0.0.1 and then call this server as its own. The browser still
-sends `Host: evil.example`. So a server without credentials answers only to names that it knows.
+sends `Host: evil.example`. So a server without credentials answers only to names that it knows. Such a page may also
+send the headers of a proxy on the same machine. So both names count then: the name that the proxy states, and the
+`Host` of its request, unless that is the name of an upstream such as nginx sends.
 """
 
 import re
@@ -10,6 +12,7 @@ from collections.abc import Collection
 from starlette.types import Message, Scope, Send
 
 from server.http.guards.host_names import is_loopback, name_of, plain
+from server.http.public_address import RECEIVED_HOST
 from server.http.request_error import RequestError
 from server.http.request_headers import RequestHeaders
 
@@ -30,9 +33,13 @@ class Hosts:
         if "host" not in headers:
             return None  # HTTP/1.0 has requests without it, which no browser sends
         bound = scope.get("server")
-        known = (None if bound is None else bound[0], headers["host"])
+        address = None if bound is None else bound[0]
+        known = (address, headers["host"])
         # A client sends the same value in each request.
-        return None if known in self._good else self._looked_at(*known)
+        refusal = None if known in self._good else self._looked_at(*known)
+        if refusal is None and RECEIVED_HOST in scope:
+            return self._looked_at(address, scope[RECEIVED_HOST])
+        return refusal
 
     def _looked_at(self, address: str | None, given: str) -> RequestError | None:
         host = name_of(given)

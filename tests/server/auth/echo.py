@@ -17,6 +17,7 @@ from starlette.routing import Route
 from server.auth.authenticator import Authenticator
 from server.auth.linking import link_routes
 from server.auth.middleware import AuthMiddleware
+from server.http.proxies import TrustedProxies
 from tests.server.serving import serving
 from upstream.resilience.queue import QUEUE_CALLER
 
@@ -47,7 +48,7 @@ def echo(callers: Authenticator) -> Starlette:
 
     return Starlette(
         routes=[*link_routes(callers), Route("/{path:path}", tell, methods=METHODS)],
-        middleware=[Middleware(AuthMiddleware, callers=callers)],
+        middleware=[Middleware(TrustedProxies), Middleware(AuthMiddleware, callers=callers)],
         lifespan=live,
     )
 

@@ -32,7 +32,7 @@ TABLES = st.builds("/tables/{}.{}".format, *[st.text(string.ascii_letters + "_ Ã
 @given(TABLES, QUERIES)
 def test_a_link_is_good_until_it_expires(path: str, pairs: list[tuple[str, str]]) -> None:
     made = link(SECRET, path, urlencode(pairs).encode(), ID, HOUR, NOW)
-    read, query = address(made)
+    _, read, query = address(made)
     assert read == path
     assert is_link(query)
     key, rest = check(SECRET, read, query, NOW + HOUR - timedelta(seconds=1))
@@ -45,7 +45,7 @@ def test_a_link_is_good_until_it_expires(path: str, pairs: list[tuple[str, str]]
 @given(TABLES, QUERIES, st.randoms())
 def test_the_order_of_the_parameters_does_not_matter(path: str, pairs: list[tuple[str, str]], random: object) -> None:
     made = link(SECRET, path, urlencode(pairs).encode(), ID, HOUR, NOW)
-    found = parse_qsl(address(made)[1].decode(), keep_blank_values=True)
+    found = parse_qsl(address(made)[2].decode(), keep_blank_values=True)
     found.sort(key=lambda pair: pair[0], reverse=True)  # stable: two values of one name keep their order
     assert check(SECRET, path, urlencode(found).encode(), NOW)[0] == ID
 
@@ -69,7 +69,7 @@ def test_any_change_ends_a_link(path: str, pairs: list[tuple[str, str]], data: s
         "insert": whole[:place] + other + whole[place:],
         "cut": whole[:place],
     }[kind]
-    before, after = address(whole), address(changed)
+    before, after = address(whole)[1:], address(changed)[1:]
     if meaning(*before) == meaning(*after):
         return
     with pytest.raises(InvalidLink):
@@ -83,7 +83,7 @@ def test_whatever_comes_is_refused(query: bytes) -> None:
 
 
 def test_each_part_is_signed() -> None:
-    path, query = address(link(SECRET, "/tables/A.csv", b"group=382&a=1&a=2", ID, HOUR, NOW))
+    _, path, query = address(link(SECRET, "/tables/A.csv", b"group=382&a=1&a=2", ID, HOUR, NOW))
     assert check(SECRET, path, query, NOW) == (ID, b"group=382&a=1&a=2")
     pairs = parse_qsl(query.decode())
     for changed in (

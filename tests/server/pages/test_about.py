@@ -9,7 +9,7 @@ from server.auth.authenticator import Authenticator
 from server.auth.keys import KeyFile, Keys, Rates
 from server.auth.limiter import Limiter
 from server.execution.limits import Limits
-from server.health import CacheHealth, ServerHealth, UpstreamHealth
+from server.health.health import CacheHealth, ServerHealth, UpstreamHealth
 from tests.server import toy_schema
 from tests.server.application import application
 from tests.server.serving import serving

@@ -69,7 +69,7 @@ schema = strawberry.Schema(Query)
 
 async def graphql(request: Request) -> Response:
     if request.method == "GET":
-        return page_response(request.headers.get("If-None-Match"))
+        return page_response(request)
     body = await request.json()
     answer = await schema.execute(body["query"], body.get("variables"), operation_name=body.get("operationName"))
     content: dict[str, object] = {"data": answer.data}

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from server.execution.limits import ORDINARY, PATIENT
-from server.http.listening import LOOPBACK
+from server.http.proxies import LOOPBACK
 from server.settings.live import LiveSettings
 from server.settings.markdown import settings_table
 from server.settings.reading import WrongSettings, load

@@ -1,0 +1,1 @@
+"""The health of the upstreams and of the cache."""

@@ -1,0 +1,199 @@
+"""The sum of the figures of all workers. A request for `/metrics` reaches one of them, which asks the others.
+
+Each worker listens on a unix socket in the private folder of the supervisor. Before a worker shows its figures to
+anybody, it writes them into a file. So a counter never falls when a worker ends or is killed: the supervisor adds the
+counters of the file to those of all workers that have ended.
+"""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager, closing, suppress
+from pathlib import Path
+
+import msgspec
+from prometheus_client import CollectorRegistry, Metric
+from prometheus_client.exposition import generate_latest
+
+from upstream import private
+
+SECONDS = 2.0  # for the answer of a worker
+_TRIES = 5
+_ENDED = "ended"
+_FILE, _SOCKET = ".figures", ".sock"
+# The kinds of figures that only rise. Those of a worker that has ended still count.
+_RISING = frozenset({"counter", "histogram", "summary"})
+_NEWEST = ("_info", "_timestamp_seconds", "_breaker_open", "_ready")
+_OLDEST = ("_start_time_seconds", "_created")
+
+
+class Sample(msgspec.Struct, array_like=True):
+    """One number: its name, its labels and its value."""
+
+    name: str
+    labels: tuple[tuple[str, str], ...]
+    value: float
+
+
+class Family(msgspec.Struct, array_like=True):
+    """The samples of one metric."""
+
+    name: str
+    documentation: str
+    kind: str
+    samples: list[Sample]
+
+
+class Snapshot(msgspec.Struct, array_like=True):
+    """The figures of one process; in the file of the ended workers, the sum of theirs, and their process ids."""
+
+    families: list[Family]
+    of: list[int]
+
+
+_decoder = msgspec.msgpack.Decoder(Snapshot)
+
+
+class WorkerFigures:
+    """The figures of one worker and its siblings."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._own = os.getpid()
+
+    @asynccontextmanager
+    async def open(self, registry: CollectorRegistry) -> AsyncIterator[None]:
+        """Answer the siblings inside the block, and leave the last figures at its end."""
+
+        async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            with suppress(OSError):
+                writer.write(self._written(registry))
+                await writer.drain()
+            writer.close()
+
+        path = self._folder / f"{self._own}{_SOCKET}"
+        server = await asyncio.start_unix_server(answer, path)
+        self._written(registry)
+        try:
+            yield
+        finally:
+            server.close()
+            path.unlink(missing_ok=True)
+            self._written(registry)
+
+    async def exposition(self, registry: CollectorRegistry) -> bytes:
+        """Return the sums, in the text format of Prometheus."""
+        return generate_latest(_Summed(merged(await self._snapshots(registry))))  # type: ignore[arg-type]
+
+    def _written(self, registry: CollectorRegistry) -> bytes:
+        """Return the figures of this process, which are in its file from now on."""
+        content = msgspec.msgpack.encode(Snapshot(families_of(registry.collect()), [self._own]))
+        _write(self._folder / f"{self._own}{_FILE}", content)
+        return content
+
+    async def _snapshots(self, registry: CollectorRegistry) -> list[Snapshot]:
+        """Return the figures of all workers. The supervisor may move those of a dead one meanwhile; then look again."""
+        own = _decoder.decode(self._written(registry))
+        for _ in range(_TRIES):
+            ended = ended_in(self._folder)
+            pids = [int(path.stem) for path in self._folder.glob(f"*{_FILE}")]
+            others = await asyncio.gather(*(self._ask(pid) for pid in pids if pid not in (self._own, *ended.of)))
+            if ended_in(self._folder).of == ended.of:
+                break
+        return [ended, own, *(one for one in others if one is not None)]
+
+    async def _ask(self, pid: int) -> Snapshot | None:
+        """Return the figures of a sibling. One that does not answer has its last ones."""
+        try:
+            async with asyncio.timeout(SECONDS):
+                reader, writer = await asyncio.open_unix_connection(self._folder / f"{pid}{_SOCKET}")
+                with closing(writer):
+                    return _decoder.decode(await reader.read())
+        except (OSError, TimeoutError, msgspec.MsgspecError):
+            return _read(self._folder / f"{pid}{_FILE}")
+
+
+def bury(folder: Path, pid: int) -> None:
+    """Add the counters of a worker that has ended to those of all that have, and remove its files."""
+    path = folder / f"{pid}{_FILE}"
+    last = _read(path)
+    if last is not None:
+        ended = ended_in(folder)
+        rising = [family for family in last.families if family.kind in _RISING]
+        families = merged([ended, Snapshot(rising, [])])
+        _write(folder / _ENDED, msgspec.msgpack.encode(Snapshot(families, [*ended.of, pid])))
+        path.unlink(missing_ok=True)
+    (folder / f"{pid}{_SOCKET}").unlink(missing_ok=True)
+
+
+def ended_in(folder: Path) -> Snapshot:
+    """Return the figures of the workers that have ended."""
+    return _read(folder / _ENDED) or Snapshot([], [])
+
+
+def families_of(metrics: Iterable[Metric]) -> list[Family]:
+    """Return the figures of a registry."""
+    return [
+        Family(
+            metric.name,
+            metric.documentation,
+            metric.type,
+            [Sample(one.name, tuple(sorted(one.labels.items())), float(one.value)) for one in metric.samples],
+        )
+        for metric in metrics
+    ]
+
+
+def merged(snapshots: Sequence[Snapshot]) -> list[Family]:
+    """Return the sums, by name and labels. Of an info, a time or a state there is no sum but one value."""
+    found: dict[str, tuple[Family, dict[tuple[str, tuple[tuple[str, str], ...]], float]]] = {}
+    for snapshot in snapshots:
+        for family in snapshot.families:
+            _, values = found.setdefault(family.name, (family, {}))
+            for sample in family.samples:
+                key = (sample.name, sample.labels)
+                values[key] = _together(sample.name, values[key], sample.value) if key in values else sample.value
+    return [
+        Family(
+            family.name,
+            family.documentation,
+            family.kind,
+            [Sample(name, labels, value) for (name, labels), value in values.items()],
+        )
+        for family, values in found.values()
+    ]
+
+
+def _together(name: str, one: float, other: float) -> float:
+    if name.endswith(_NEWEST):
+        return max(one, other)
+    return min(one, other) if name.endswith(_OLDEST) else one + other
+
+
+class _Summed:
+    """A registry of figures that are known already."""
+
+    def __init__(self, families: Iterable[Family]) -> None:
+        self._families = families
+
+    def collect(self) -> Iterable[Metric]:
+        """Return the figures."""
+        for family in self._families:
+            metric = Metric(family.name, family.documentation, family.kind)
+            for sample in family.samples:
+                metric.add_sample(sample.name, dict(sample.labels), sample.value)
+            yield metric
+
+
+def _read(path: Path) -> Snapshot | None:
+    try:
+        return _decoder.decode(path.read_bytes())
+    except (OSError, msgspec.MsgspecError):
+        return None
+
+
+def _write(path: Path, content: bytes) -> None:
+    new = path.with_name(f".{path.name}.{os.getpid()}")
+    with open(new, "wb", opener=private.opener) as file:
+        file.write(content)
+    new.rename(path)

@@ -1,0 +1,63 @@
+"""What exists once runs in one process of a server, and in another one after its end."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from server.workers.siblings import NoSiblings, WorkerSiblings
+
+
+async def test_one_runs_it_and_another_takes_it_over(tmp_path: Path) -> None:
+    running: list[int] = []
+    changed = asyncio.Event()
+
+    def once(number: int):  # type: ignore[no-untyped-def]
+        @asynccontextmanager
+        async def run() -> AsyncIterator[None]:
+            running.append(number)
+            changed.set()
+            yield
+            running.remove(number)
+
+        return run
+
+    ends = [asyncio.Event() for _ in range(3)]
+
+    async def worker(number: int) -> None:
+        siblings = WorkerSiblings(tmp_path)
+        siblings._figures._own = number
+        async with siblings.open(CollectorRegistry(), once(number)):
+            await ends[number].wait()
+
+    tasks = [asyncio.create_task(worker(0))]
+    await changed.wait()
+    tasks += [asyncio.create_task(worker(number)) for number in (1, 2)]
+    await asyncio.sleep(0.1)
+    assert running == [0]
+    changed.clear()
+    ends[0].set()
+    await changed.wait()
+    (successor,) = running
+    assert successor in (1, 2)
+    ends[3 - successor].set()  # the one that waits ends without having run
+    await tasks[3 - successor]
+    assert running == [successor]
+    ends[successor].set()
+    await asyncio.gather(*tasks)
+    assert running == []
+
+
+async def test_what_cannot_begin_ends_the_start(tmp_path: Path) -> None:
+    @asynccontextmanager
+    async def once() -> AsyncIterator[None]:
+        raise OSError("port in use")
+        yield
+
+    for siblings in (WorkerSiblings(tmp_path), NoSiblings()):
+        with pytest.raises(OSError, match=r"^port in use$"):
+            async with siblings.open(CollectorRegistry(), once):
+                raise AssertionError
