@@ -47,12 +47,12 @@ from server.http.incremental import IncrementalAnswer
 from server.http.negotiation import JSON, RESPONSE_JSON, answer_type, stream_type, wants_page
 from server.http.operation_reader import Batch
 from server.http.request_error import Errors, RequestError, error
+from server.http.request_facts import INTERFACE, RequestFacts, bounded, facts_of
 from server.http.request_headers import RequestHeaders
 from server.http.watch import ClientGone, Watch
 from server.http.writing import AnswerBytes, encode, in_turns, too_long
 from server.logs import LOG_FACTS
 from server.metrics.requests import SUBSCRIPTIONS
-from server.request_facts import INTERFACE, RequestFacts, bounded, facts_of
 from server.subscriptions.over_http import SubscriptionStreams
 from server.usage import Count, uncounted
 

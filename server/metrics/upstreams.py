@@ -18,7 +18,7 @@ from upstream.reports.table import REPORTS
 # The systems by the codes of their reports.
 _SYSTEMS = {report.code: report.system.value for report in REPORTS}
 # The counts of a transport: name of the metric, the help, and whether the figure also falls.
-_TRANSPORT = {
+FIGURES = {
     "busy": ("upstream_busy", "HTTP requests to an upstream that are under way.", True),
     "waiting": ("upstream_waiting", "HTTP requests that wait for a slot of an upstream, or for its rate.", True),
     "overloaded": (
@@ -92,7 +92,7 @@ class UpstreamFigures(Collector):
 
 
 def _transport(stats: Mapping[str, Mapping[str, Any]]) -> Iterable[Metric]:
-    for key, (name, text, falls) in _TRANSPORT.items():
+    for key, (name, text, falls) in FIGURES.items():
         make = gauge if falls else counter
         yield make(name, text, ["system"], {(system,): found[key] for system, found in stats.items()})
     yield counter(

@@ -17,9 +17,9 @@ from server.execution.stored_answers import StoredAnswers
 from server.http.error_response import ODATA_HEADERS, ODATA_MEDIA_TYPE, ODATA_PATH, error_response
 from server.http.public_address import root_of
 from server.http.request_error import RequestError
+from server.http.request_facts import facts_of
 from server.http.writing import encode
 from server.odata import batch, edm
-from server.request_facts import facts_of
 from server.tables.routes import TablesEndpoint
 
 if TYPE_CHECKING:  # pyarrow is imported by the first request for rows

@@ -8,8 +8,8 @@ from server.auth.authenticator import Authenticator
 from server.execution.execution import Outcome
 from server.execution.operation import Operation
 from server.http.request_error import RequestError
+from server.http.request_facts import facts_of
 from server.http.writing import encode
-from server.request_facts import facts_of
 from server.subscriptions.ending import SubscriptionEnded
 from server.subscriptions.framing import FRAMINGS
 from server.subscriptions.http_stream import send_stream

@@ -26,10 +26,10 @@ from server.http import operation_reader
 from server.http.error_response import send_error
 from server.http.guards import origins
 from server.http.request_error import Errors, RequestError, error
+from server.http.request_facts import facts_of
 from server.http.request_headers import RequestHeaders
 from server.http.writing import encode
 from server.logs import note_caller
-from server.request_facts import facts_of
 from server.subscriptions.ending import SubscriptionEnded, credential_over, draining
 from server.subscriptions.subscriptions import Subscribing, Subscriptions
 from server.usage import CLIENT, VERSION, Count, uncounted
