@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from itertools import count
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -41,6 +41,9 @@ from upstream.resilience.bucket import Bucket
 from upstream.transport.secret import Secret
 from upstream.transport.watched import Lately
 from upstream.values.interval import Interval
+
+if TYPE_CHECKING:  # the library of Redis takes long to import, and most processes need none
+    from upstream.redis.leases import Leases
 
 # The error messages for a system that is not configured.
 MISSING = {
@@ -167,7 +170,16 @@ class Gateway:
             trust=settings.trust,
             ledger=ledger,
             keep_days=self._keep_days,
+            leases=self._leases(),
         )
+
+    def _leases(self) -> "Leases | None":
+        """Return the leases under which the servers of a Redis make upstream calls; None without a Redis."""
+        if self.redis is None:
+            return None
+        from upstream.redis.leases import Leases  # as in `open_store`
+
+        return Leases(self.redis)
 
     def _origin(self) -> str:
         """Return a hash of the addresses and time zones of the upstreams. It identifies them without a secret."""
@@ -288,16 +300,21 @@ class Gateway:
         return min((oldest for oldest in found if oldest is not None), default=None)
 
     def fetch(
-        self, call: Call, observe: Listener | None = None, *, not_before: datetime.datetime | None = None
+        self,
+        call: Call,
+        observe: Listener | None = None,
+        *,
+        not_before: datetime.datetime | None = None,
+        keep: float = 0.0,
     ) -> Coroutine[Any, Any, Answer[Any]]:
         """Return the rows of one call. The days cache supplies the days that it has, unless read before `not_before`.
 
-        Raises UpstreamError.
+        Servers that share a Redis find the answer there for `keep` seconds. Raises UpstreamError.
         """
         if self.missing and call.report.system in self.missing:
             return self._refuse(call)
         assert self._cached is not None, "the gateway is not open"
-        return self._cached.fetch(call, observe, not_before=not_before)
+        return self._cached.fetch(call, observe, not_before=not_before, keep=keep)
 
     async def _refuse(self, call: Call) -> Answer[Any]:
         raise Unavailable(self.missing[call.report.system], report=call.report.report_type)

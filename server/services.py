@@ -167,6 +167,7 @@ def build_server(live: LiveSettings, *, closed: bool) -> GraphServices:
                 settings.business_zone,
                 settings.subscription_seconds,
                 settings.limits.seconds,
+                shared=services.gateway.redis is not None,
             ),
             settings.subscriptions,
         ),
