@@ -21,7 +21,7 @@ from resolvers.rules.join import Join
 from resolvers.session import Session
 from resolvers.topics.poll import Poll, PolledRoom
 from server.execution.operation import Operation
-from server.forgetting import FORGET, KEEPING_SECONDS, STATS, describe, forget
+from server.forgetting import KEEPING_SECONDS, STATS, ForgetRequests, describe, forget
 from server.health import CacheHealth, ServerHealth, UpstreamHealth
 from server.http.readiness import Readiness
 from server.kept_sums import KeptSums
@@ -60,8 +60,9 @@ LOOK_SECONDS = 0.25
 # An upstream that answered a call within this time is healthy.
 HEALTHY_SECONDS = 60.0
 
-# What takes longer to save is saved in every fifth turn of `_maintain`.
-SAVING_TURNS = 5
+# What takes longer to save is saved in every tenth turn of `_maintain`, and what takes longest to count once a minute.
+SAVING_TURNS = 10
+COUNTING_TURNS = 60
 
 DEFAULT_AGENT = ""  # the agent of all groups without one of their own
 
@@ -141,19 +142,21 @@ class Gateway:
                 await self.redis.aclose()
 
     async def _maintain(self, journal: Journal) -> None:
-        """Carry out `gamehub-graph cache --forget`, and publish the figures for `--stats`.
+        """Carry out `gamehub-graph cache --forget`, learn of changed days, and publish the figures for `--stats`.
 
-        Both use the file of the journal, which every process of this machine can reach.
+        They are in the file of the journal, which every process of this machine can reach. Requests are in Redis, too.
         """
-        done = await asyncio.to_thread(journal.noted, FORGET)
+        requests = ForgetRequests(journal, self.redis)
+        await requests.new()
         for turn in count():
             await asyncio.sleep(KEEPING_SECONDS)
-            request = await asyncio.to_thread(journal.noted, FORGET)
-            if request is not None and request != done:
-                done = request
+            for request in await requests.new():
                 with suppress(ConnectionError, ValueError):
                     await forget(self.cache, request)
-            journal.note(STATS, describe(await self.cache.stats()))
+            await asyncio.to_thread(self.cache.changes.load)
+            # To count the entries in Redis takes a walk over all keys.
+            if self.redis is None or turn % COUNTING_TURNS == 0:
+                journal.note(STATS, describe(await self.cache.stats()))
             if self.redis is not None:
                 await self.redis.look()
             for save in self.savers if turn % SAVING_TURNS == 0 else ():

@@ -249,14 +249,19 @@ class DayCache:
         params: Mapping[str, str | int] | None = None,
         first_day: datetime.date | None = None,
         last_day: datetime.date | None = None,
+        at: datetime.datetime | None = None,
     ) -> int:
         """Forget cached rows: of a report (its code: "R5"), of series with these parameters, of these days.
+
+        `at` is the moment of the request, if it was made earlier.
 
         Return the number of entries. Rows that are being fetched meanwhile are not cached. Files of tables and exported
         partitions of these days count as outdated. Raise ConnectionError when the store is out of reach.
         """
         self._answers.clear()
         self._reader.flights.clear()
+        if self._shared is not None:
+            self._shared.forgotten_at = max(at or self._now(), self._shared.forgotten_at)
         found = 0
         if self._cached is not None:
             self._cached.generation += 1
@@ -264,7 +269,7 @@ class DayCache:
         forgotten = None
         if first_day is not None and last_day is not None:
             forgotten = [first_day + _DAY * number for number in range((last_day - first_day).days + 1)]
-        await self.changes.note(forgotten, self._now(), rows=False)
+        await self.changes.note(forgotten, at or self._now(), rows=False)
         return found
 
     async def stats(self) -> CacheStats:

@@ -65,6 +65,7 @@ class SharedCalls:
         self._leases = leases
         self._cutter = cutter
         self._now = now
+        self.forgotten_at = _EPOCH  # rows that were requested earlier were forgotten
         self._packing: set[asyncio.Task[None]] = set()
 
     async def fetch(self, call: Call, demand: Demand) -> SharedAnswer:
@@ -72,10 +73,13 @@ class SharedCalls:
         name = ":".join(self._cutter.whole_key(call, ""))
         if call.interval is not None and call.interval.days is not None:
             name += f":{call.interval.days}"
-        not_before = None if demand.not_before is None else microseconds(demand.not_before)
+        began = demand.not_before or self.forgotten_at
         started = time.monotonic()
         found = await self._leases.take(
-            name, lambda: microseconds(self._now()), since=microseconds(demand.since), not_before=not_before
+            name,
+            lambda: microseconds(self._now()),
+            began_from=microseconds(max(began, self.forgotten_at)),
+            done_from=microseconds(demand.since) if demand.not_before is None else 0,
         )
         if isinstance(found, Result):
             if found.failed:

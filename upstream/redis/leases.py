@@ -21,7 +21,6 @@ NAMESPACE = "gamehub-graph:lease:1"
 _HELD, _DONE, _FAILED, _UNSHARED = b"L", b"R", b"E", b"U"
 _TOKEN = slice(1, 17)
 _HEAD = 49
-_NEVER = "0" * 16
 # A waiting server looks at the lease after so many seconds, then later and later up to the second number.
 _FIRST_LOOK, _LAST_LOOK = 0.01, 0.1
 # A result is there for so many seconds at least, for those who began before the work was done.
@@ -74,16 +73,16 @@ class Leases:
         self._ending: set[asyncio.Task[Any]] = set()
 
     async def take(
-        self, name: str, now: Callable[[], int], *, since: int, not_before: int | None
+        self, name: str, now: Callable[[], int], *, began_from: int = 0, done_from: int = 0
     ) -> "Lease | Result | None":
         """Return the lease of a piece of work, or the result of a server that holds it. None: work without a lease.
 
-        `now` returns the moment of this server, in microseconds. A result is used if its work was done after `since`;
-        with `not_before`, if its work began at that moment or later.
+        `now` returns the moment of this server, in microseconds. A result is used if its work began and was done at
+        these moments or later.
         """
         key = f"{self._namespace}:{name}".encode()
         token = os.urandom(8).hex()
-        limits = (_NEVER, f"{since:016}") if not_before is None else (f"{max(not_before, 0):016}", _NEVER)
+        limits = (f"{max(began_from, 0):016}", f"{max(done_from, 0):016}")
         while deadline.left() > 0:
             began = now()
             found = await self._ask(_TAKE, key, token, round(self.seconds * 1000), f"{began:016}", *limits)

@@ -127,7 +127,7 @@ async def test_the_rows_of_every_report_are_those_of_an_own_call(
 async def test_a_server_that_dies_is_replaced(both: list[Replica], redis: RedisServer) -> None:
     one, other = both
     name = ":".join(one.cache._cutter.whole_key(Call.of(GROUPS), ""))
-    lease = await one.leases.take(name, lambda: 0, since=0, not_before=None)
+    lease = await one.leases.take(name, lambda: 0)
     assert isinstance(lease, Lease)
     assert lease._timer is not None
     lease._timer.cancel()  # it is dead: nothing renews its lease
