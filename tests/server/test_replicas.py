@@ -20,7 +20,7 @@ from tests.server.subscriptions.moving import MovingSandbox
 from tests.server.subscriptions.socket_client import connected
 from tests.upstream.redis_server import RedisServer
 
-GROUP, OTHER = 382, 347
+GROUP = 382
 ADDED = "subscription ($group: ID!) { transactionAdded(groupId: $group) { id } }"
 YESTERDAY = """query ($group: ID!) { group(id: $group) {
   transactions(during: { frame: YESTERDAY }, first: 1) { totalCount } } }"""
@@ -102,7 +102,7 @@ async def test_two_hundred_clients_cause_one_call(both: tuple[Replica, Replica],
 
 
 def test_a_document_that_one_learned_is_known_to_the_other(both: tuple[Replica, Replica]) -> None:
-    text = "{ progressiveJackpots { id } }"
+    text = "{ progressiveJackpots { value } }"
     extension = {"persistedQuery": {"version": 1, "sha256Hash": sha256(text.encode()).hexdigest()}}
     taught = {"query": text, "extensions": extension}
     said = [
@@ -126,11 +126,11 @@ async def test_subscribers_of_two_servers_share_polls_and_one_server_goes_on(
         async with connected(both[0].address) as one:
             async with connected(mortal.address) as other:
                 for client in (one, other):
-                    await client.subscribe("a", ADDED, group=OTHER)
+                    await client.subscribe("a", ADDED, group=GROUP)
                 await moving.polled(4)
                 began = time.monotonic()
                 moving.reset()
-                expected = moving.book(OTHER, 100, 200, 300)
+                expected = moving.book(GROUP, 100, 200, 300)
                 for client in (one, other):
                     found = [(await client.data("a"))["transactionAdded"]["id"] for _ in expected]
                     assert found == expected
@@ -140,9 +140,9 @@ async def test_subscribers_of_two_servers_share_polls_and_one_server_goes_on(
                 assert polls <= (time.monotonic() - began) / INTERVAL + 2
                 mortal.process.kill()
                 mortal.process.wait(30)
-            (lost,) = moving.book(OTHER, 400)
+            (lost,) = moving.book(GROUP, 400)
             assert (await one.data("a"))["transactionAdded"]["id"] == lost
-            (last,) = moving.book(OTHER, 500)
+            (last,) = moving.book(GROUP, 500)
             assert (await one.data("a"))["transactionAdded"]["id"] == last
 
 
@@ -176,9 +176,35 @@ def test_a_day_that_is_forgotten_is_read_again_by_every_server(
     until(lambda: all(age(each) < 2 for each in both))
 
 
+def test_workers_of_one_machine_share_what_is_forgotten_and_what_changed(moving: MovingSandbox, tmp_path: Path) -> None:
+    """Without Redis, the file of the journal carries both."""
+    with ExitStack() as stack:
+        workers = [start(stack, tmp_path, moving) for _ in range(2)]
+
+        def totals() -> list[int]:
+            return [each.ask(YESTERDAY, group=GROUP)["group"]["transactions"]["totalCount"] for each in workers]
+
+        before = totals()
+        assert before[0] == before[1]
+        moving.reset()
+        assert totals() == before
+        assert moving.counts() == {}
+        moving.lose_yesterday(GROUP)
+        assert totals() == before
+        # One of them finds that the day changed.
+        anew = {"query": YESTERDAY, "variables": {"group": GROUP}}
+        headers = {"Cache-Control": "no-cache"}
+        httpx.post(f"{workers[0].address}/graphql", json=anew, headers=headers, trust_env=False, timeout=60)
+        until(lambda: totals() == [before[0] - 1] * 2)
+        moving.lose_yesterday(GROUP)
+        assert totals() == [before[0] - 1] * 2
+        assert forget(workers[0], moving) == "requested; a running server forgets within seconds\n"
+        until(lambda: totals() == [before[0] - 2] * 2)
+
+
 def age(replica: Replica) -> int:
     """Return the age of a table's file, in seconds."""
-    url = f"{replica.address}/tables/GroupTransactions.csv?group={GROUP}&frame=YESTERDAY"
+    url = f"{replica.address}/tables/GroupTransactions.csv?group={GROUP}&period=YESTERDAY"
     answer = httpx.get(url, trust_env=False, timeout=60)
     assert answer.status_code == 200, answer.text
     return int(answer.headers["age"])
