@@ -60,9 +60,13 @@ LOOK_SECONDS = 0.25
 # An upstream that answered a call within this time is healthy.
 HEALTHY_SECONDS = 60.0
 
+# While the tokens of a vendor's limit are used up for longer than this, no probe is sent.
+PROBE_WAIT_SECONDS = 1.0
+
 # What takes longer to save is saved in every tenth turn of `_maintain`, and what takes longest to count once a minute.
 SAVING_TURNS = 10
 COUNTING_TURNS = 60
+COUNTING_SECONDS = 60.0
 
 DEFAULT_AGENT = ""  # the agent of all groups without one of their own
 
@@ -103,7 +107,8 @@ class Gateway:
         self._upstream: Upstream | None = None
         self._cached: DayCache | None = None
         rates = {System.GAMEHUB: settings.gamehub_calls_per_minute, System.GAMELOG: settings.gamelog_calls_per_minute}
-        self._buckets = {system: Bucket(most) for system, most in rates.items() if most}
+        self.redis = settings.redis_connection()
+        self._buckets = {system: self._bucket(system, most) for system, most in rates.items() if most}
         self._buckets |= buckets or {}
         self._prices = Prices(
             {System.GAMEHUB: settings.gamehub_concurrency, System.GAMELOG: settings.gamelog_concurrency}, self._buckets
@@ -112,7 +117,7 @@ class Gateway:
         self._coherence: Coherence | None = None
         self._currencies = Currencies()
         self._sums = KeptSums(self.would_read)
-        self.redis = settings.redis_connection()
+        self._counted: tuple[float, StoreStats | None] = 0.0, None
         # They save something in the file of the journal, every ten seconds and at the end.
         self.savers: list[Callable[[Journal], Awaitable[None]]] = []
 
@@ -175,6 +180,14 @@ class Gateway:
             keep_days=self._keep_days,
             leases=self._leases(),
         )
+
+    def _bucket(self, system: System, most: int) -> Bucket:
+        """Return the bucket of a system, which the servers of a Redis share."""
+        if self.redis is None:
+            return Bucket(most)
+        from upstream.redis.shared_bucket import SharedBucket  # as in `open_store`
+
+        return SharedBucket(most, self.redis, f"{system.name.lower()} {self._origin()}")
 
     def _leases(self) -> "Leases | None":
         """Return the leases under which the servers of a Redis make upstream calls; None without a Redis."""
@@ -382,7 +395,17 @@ class Gateway:
             for system, wrong in self.missing.items()
             if system not in self._others
         ]
-        return ServerHealth([*found, *lacking], _of_cache((await self.cache.stats()).store))
+        return ServerHealth([*found, *lacking], _of_cache(await self._store_stats()))
+
+    async def _store_stats(self) -> StoreStats | None:
+        """Return what the cache holds. The entries in Redis are counted at most once a minute: that takes a walk."""
+        if self.redis is None:
+            return (await self.cache.stats()).store
+        at, found = self._counted
+        if found is None or self.redis.down or found.down or time.monotonic() - at > COUNTING_SECONDS:
+            found = (await self.cache.stats()).store
+            self._counted = time.monotonic(), found
+        return found
 
     async def _health(self, name: str, probed: Readiness) -> UpstreamHealth:
         assert self._upstream is not None, "the gateway is not open"
@@ -414,7 +437,7 @@ class Gateway:
         # Built for each probe, because the call names the last minute.
         probe = next(probe for probe in self.probes() if probe.title == title)
         bucket = self._buckets.get(probe.call.report.system)
-        if bucket is not None and not bucket.free:
+        if bucket is not None and bucket.wait() > PROBE_WAIT_SECONDS:
             return None  # as with Overloaded below
         try:
             await self.anew(probe.call)
