@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from itertools import count
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -21,7 +21,7 @@ from resolvers.rules.join import Join
 from resolvers.session import Session
 from resolvers.topics.poll import Poll, PolledRoom
 from server.execution.operation import Operation
-from server.forgetting import FORGET, KEEPING_SECONDS, STATS, describe, forget
+from server.forgetting import KEEPING_SECONDS, STATS, ForgetRequests, describe, forget
 from server.health.health import CacheHealth, ServerHealth, UpstreamHealth
 from server.health.probes import UpstreamProbes
 from server.kept_sums import KeptSums
@@ -44,6 +44,9 @@ from upstream.transport.secret import Secret
 from upstream.transport.watched import Lately
 from upstream.values.interval import Interval
 
+if TYPE_CHECKING:  # the library of Redis takes long to import, and most processes need none
+    from upstream.redis.leases import Leases
+
 # The error messages for a system that is not configured.
 MISSING = {
     System.GAMEHUB: "GameHub is not configured: set GAMEHUB_URL and GAMEHUB_TOKEN.",
@@ -59,8 +62,13 @@ LOOK_SECONDS = 0.25
 # An upstream that answered a call within this time is healthy.
 HEALTHY_SECONDS = 60.0
 
-# What takes longer to save is saved in every fifth turn of `_maintain`.
-SAVING_TURNS = 5
+# While the tokens of a vendor's limit are used up for longer than this, no probe is sent.
+PROBE_WAIT_SECONDS = 1.0
+
+# What takes longer to save is saved in every tenth turn of `_maintain`, and what takes longest to count once a minute.
+SAVING_TURNS = 10
+COUNTING_TURNS = 60
+COUNTING_SECONDS = 60.0
 
 DEFAULT_AGENT = ""  # the agent of all groups without one of their own
 
@@ -102,7 +110,8 @@ class Gateway:
         self._journal: Journal | None = None
         self._cached: DayCache | None = None
         rates = {System.GAMEHUB: settings.gamehub_calls_per_minute, System.GAMELOG: settings.gamelog_calls_per_minute}
-        self._buckets = {system: Bucket(most) for system, most in rates.items() if most}
+        self.redis = settings.redis_connection()
+        self._buckets = {system: self._bucket(system, most) for system, most in rates.items() if most}
         self._buckets |= buckets or {}
         self._prices = Prices(
             {System.GAMEHUB: settings.gamehub_concurrency, System.GAMELOG: settings.gamelog_concurrency}, self._buckets
@@ -113,7 +122,7 @@ class Gateway:
         self._sums = KeptSums(self.would_read)
         # Called at the end of each upstream call.
         self.listeners: list[Listener] = []
-        self.redis = settings.redis_connection()
+        self._counted: tuple[float, StoreStats | None] = 0.0, None
         # They save something in the file of the journal, every ten seconds and at the end.
         self.savers: list[Callable[[Journal], Awaitable[None]]] = []
 
@@ -143,19 +152,21 @@ class Gateway:
                 await self.redis.aclose()
 
     async def _maintain(self, journal: Journal) -> None:
-        """Carry out `gamehub-graph cache --forget`, and publish the figures for `--stats`.
+        """Carry out `gamehub-graph cache --forget`, learn of changed days, and publish the figures for `--stats`.
 
-        Both use the file of the journal, which every process of this machine can reach.
+        They are in the file of the journal, which every process of this machine can reach. Requests are in Redis, too.
         """
-        done = await asyncio.to_thread(journal.noted, FORGET)
+        requests = ForgetRequests(journal, self.redis)
+        await requests.new()
         for turn in count():
             await asyncio.sleep(KEEPING_SECONDS)
-            request = await asyncio.to_thread(journal.noted, FORGET)
-            if request is not None and request != done:
-                done = request
+            for request in await requests.new():
                 with suppress(ConnectionError, ValueError):
                     await forget(self.cache, request)
-            journal.note(STATS, describe(await self.cache.stats()))
+            await asyncio.to_thread(self.cache.changes.load)
+            # To count the entries in Redis takes a walk over all keys.
+            if self.redis is None or turn % COUNTING_TURNS == 0:
+                journal.note(STATS, describe(await self.cache.stats()))
             if self.redis is not None:
                 await self.redis.look()
             for save in self.savers if turn % SAVING_TURNS == 0 else ():
@@ -172,7 +183,24 @@ class Gateway:
             trust=settings.trust,
             ledger=ledger,
             keep_days=self._keep_days,
+            leases=self._leases(),
         )
+
+    def _bucket(self, system: System, most: int) -> Bucket:
+        """Return the bucket of a system, which the servers of a Redis share."""
+        if self.redis is None:
+            return Bucket(most)
+        from upstream.redis.shared_bucket import SharedBucket  # as in `open_store`
+
+        return SharedBucket(most, self.redis, f"{system.name.lower()} {self._origin()}")
+
+    def _leases(self) -> "Leases | None":
+        """Return the leases under which the servers of a Redis make upstream calls; None without a Redis."""
+        if self.redis is None:
+            return None
+        from upstream.redis.leases import Leases  # as in `open_store`
+
+        return Leases(self.redis)
 
     def _origin(self) -> str:
         """Return a hash of the addresses and time zones of the upstreams. It identifies them without a secret."""
@@ -295,16 +323,21 @@ class Gateway:
         return min((oldest for oldest in found if oldest is not None), default=None)
 
     def fetch(
-        self, call: Call, observe: Listener | None = None, *, not_before: datetime.datetime | None = None
+        self,
+        call: Call,
+        observe: Listener | None = None,
+        *,
+        not_before: datetime.datetime | None = None,
+        keep: float = 0.0,
     ) -> Coroutine[Any, Any, Answer[Any]]:
         """Return the rows of one call. The days cache supplies the days that it has, unless read before `not_before`.
 
-        Raises UpstreamError.
+        Servers that share a Redis find the answer there for `keep` seconds. Raises UpstreamError.
         """
         if self.missing and call.report.system in self.missing:
             return self._refuse(call)
         assert self._cached is not None, "the gateway is not open"
-        return self._cached.fetch(call, observe, not_before=not_before)
+        return self._cached.fetch(call, observe, not_before=not_before, keep=keep)
 
     async def _refuse(self, call: Call) -> Answer[Any]:
         raise Unavailable(self.missing[call.report.system], report=call.report.report_type)
@@ -379,7 +412,17 @@ class Gateway:
             for system, wrong in self.missing.items()
             if system not in self._others
         ]
-        return ServerHealth([*found, *lacking], _of_cache((await self.cache.stats()).store))
+        return ServerHealth([*found, *lacking], _of_cache(await self._store_stats()))
+
+    async def _store_stats(self) -> StoreStats | None:
+        """Return what the cache holds. The entries in Redis are counted at most once a minute: that takes a walk."""
+        if self.redis is None:
+            return (await self.cache.stats()).store
+        at, found = self._counted
+        if found is None or self.redis.down or found.down or time.monotonic() - at > COUNTING_SECONDS:
+            found = (await self.cache.stats()).store
+            self._counted = time.monotonic(), found
+        return found
 
     async def _health(self, name: str, probed: UpstreamProbes) -> UpstreamHealth:
         assert self._upstream is not None, "the gateway is not open"
@@ -412,7 +455,7 @@ class Gateway:
         # Built for each probe, because the call names the last minute.
         probe = next(probe for probe in self.probes() if probe.title == title)
         bucket = self._buckets.get(probe.call.report.system)
-        if bucket is not None and not bucket.free:
+        if bucket is not None and bucket.wait() > PROBE_WAIT_SECONDS:
             return None  # as with Overloaded below
         try:
             await self.anew(probe.call)

@@ -189,6 +189,7 @@ def build_server(live: LiveSettings, *, closed: bool, siblings: Siblings | None 
                 settings.business_zone,
                 settings.subscription_seconds,
                 settings.limits.seconds,
+                shared=services.gateway.redis is not None,
             ),
             settings.subscriptions,
         ),

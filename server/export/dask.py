@@ -134,6 +134,8 @@ def run(job: ExportJob, plan: ExportPlan, scheduler: str, done: Done) -> RunResu
             System.GAMEHUB.name: settings.gamehub_calls_per_minute,
             System.GAMELOG.name: settings.gamelog_calls_per_minute,
         }
+        if settings.cache_in_redis:
+            rates = {}  # the workers share them through Redis, with the servers
         name = f"gamehub-graph-{secrets.token_hex(4)}"
         job.writer.learn(plan.records.values())
         with handed_out(client, name, {system: most for system, most in rates.items() if most}) as shared:

@@ -1,6 +1,9 @@
 """Poll topics: make the call of a topic again and again, and yield what is new.
 
-`Poller` is the interface. A poller that shares the polls of several servers can take the place of `LocalPoller`.
+Servers that share a Redis share their polls without an election. A poll uses any reading that is newer than the last
+one, whichever server made it, and the next poll is due one interval after that reading. So the servers come to the same
+phase, the first of them that is due makes the call, and the others use its answer. If this server dies, the next poll
+of another one makes the call.
 """
 
 import asyncio
@@ -25,6 +28,9 @@ from upstream.values.interval import Interval
 # Rows of yesterday that are booked late are looked for this often; then the trust of the cache in yesterday decides.
 LATE_SECONDS = 60.0
 _DAY = datetime.timedelta(days=1)
+_MICROSECOND = datetime.timedelta(microseconds=1)
+# A reading stays for other servers a little longer than the interval of polls, in seconds.
+SLACK = 2.0
 # An answer to an event comes from a poll, so it says nothing about the cost of the call, and is compared with nothing.
 _FROM_POLL: dict[str, Any] = {"provenance": Provenance(outcome="hit"), "entries": None, "bytes": 0}
 # The new rows of one poll. Each is looked up among the others, once for every operation.
@@ -36,8 +42,8 @@ log = structlog.get_logger(__name__)
 class FreshRoom(Protocol):
     """The upstream room, which reads rows again that were read before a moment."""
 
-    async def fetch(self, call: Call, *, not_before: datetime.datetime | None = None) -> Answer[Any]:
-        """Return the rows of a call. Raises UpstreamError."""
+    async def fetch(self, call: Call, *, not_before: datetime.datetime | None = None, keep: float = 0.0) -> Answer[Any]:
+        """Return the rows of a call. Other servers find them for `keep` seconds. Raises UpstreamError."""
         ...
 
 
@@ -57,13 +63,16 @@ class Poller(Protocol):
 
 
 class LocalPoller:
-    """Polls topics in this process, as long as the polls are taken."""
+    """Polls topics in this process, as long as the polls are taken. `shared`: other servers poll them, too."""
 
-    def __init__(self, room: FreshRoom, zone: ZoneInfo, seconds: float, timeout: float) -> None:
+    def __init__(
+        self, room: FreshRoom, zone: ZoneInfo, seconds: float, timeout: float, *, shared: bool = False
+    ) -> None:
         self._room = room
         self._zone = zone
         self._seconds = seconds
         self._timeout = timeout
+        self._shared = shared
 
     async def polls(self, topic: Topic) -> AsyncGenerator[Poll]:
         """Yield the first poll of a topic, and each later one with a change."""
@@ -72,8 +81,12 @@ class LocalPoller:
         failed = False
         while True:
             began, now = loop.time(), datetime.datetime.now(datetime.UTC)
+            pause = self._seconds
             try:
                 found = await reader.read(now)
+                if self._shared and reader.read_at is not None:
+                    # One interval after the reading, whichever server made it.
+                    pause -= (now - reader.read_at).total_seconds()
             except UpstreamError as problem:
                 if not failed:
                     failed = reader.failed = True
@@ -82,7 +95,7 @@ class LocalPoller:
                 failed = reader.failed = False
                 for poll in found:
                     yield poll
-            await asyncio.sleep(max(self._seconds - (loop.time() - began), 0.0))
+            await asyncio.sleep(min(max(pause - (loop.time() - began), 0.0), self._seconds))
 
     async def since(self, topic: Topic, resume: Resume, known: datetime.datetime) -> Sequence[Poll]:
         """Return the rows after a place, as polls."""
@@ -113,13 +126,19 @@ class LocalPoller:
         day = now.astimezone(self._zone).date() - _DAY
         return intervals.dates(day, day, self._zone)
 
+    def newer(self, now: datetime.datetime, last: datetime.datetime | None) -> datetime.datetime:
+        """Return the moment at which a reading must have begun to be the next one after the `last`."""
+        return now if last is None or not self._shared else last + _MICROSECOND
+
     async def fetch(
         self, topic: Topic, interval: Interval, not_before: datetime.datetime | None
     ) -> tuple[Call, Answer[Any]]:
         """Return the call of a topic for a period, with its answer. Raises UpstreamError, also for stale rows."""
         columns = topic.report.keys if topic.each_row else None
         call = topic.call(interval, columns)
-        options = {} if not_before is None else {"not_before": not_before}
+        options: dict[str, Any] = {} if not_before is None else {"not_before": not_before}
+        if self._shared and not_before is not None:
+            options["keep"] = self._seconds + SLACK
         try:
             with within(self._timeout):
                 answer = await self._room.fetch(call, **options)
@@ -147,10 +166,13 @@ class _StateReader:
         self._topic = topic
         self._last: list[Any] | None = None
         self.failed = False
+        self.read_at: datetime.datetime | None = None
 
     async def read(self, now: datetime.datetime) -> Sequence[Poll]:
         """Return a poll if the state has changed, or if the last poll failed."""
-        call, answer = await self._poller.fetch(self._topic, self._poller.today(now), now)
+        fresh = self._poller.newer(now, self.read_at)
+        call, answer = await self._poller.fetch(self._topic, self._poller.today(now), fresh)
+        self.read_at = _read_at(answer)
         rows = list(answer.rows)
         if rows == self._last and not self.failed:
             return ()
@@ -171,19 +193,22 @@ class _RowReader:
         self._current: set[int] = set()
         self._look_back = 0.0
         self.failed = False
+        self.read_at: datetime.datetime | None = None
 
     async def read(self, now: datetime.datetime) -> Sequence[Poll]:
         """Return the polls with new rows. The first poll without a failure is returned in any case."""
         loop, today = asyncio.get_running_loop(), self._poller.today(now)
         first = self._day is None
-        fresh: list[tuple[Interval, datetime.datetime | None]] = [(today, now)]
+        newer = self._poller.newer(now, self.read_at)
+        fresh: list[tuple[Interval, datetime.datetime | None]] = [(today, newer)]
         due = loop.time() >= self._look_back or self._day != today
         if first:
-            fresh = [(intervals_joined(self._poller.yesterday(now), today), now)]
+            fresh = [(intervals_joined(self._poller.yesterday(now), today), newer)]
         elif due:
             fresh.insert(0, (self._poller.yesterday(now), None))
         # A failure of one call leaves the rows of the other for the next poll.
         found = [await self._poller.fetch(self._topic, *each) for each in fresh]
+        self.read_at = _read_at(found[-1][1])
         if self._day != today:
             self._day, self._earlier, self._current = today, self._current, set()
         if due:
@@ -210,6 +235,11 @@ class _RowReader:
             if not first or (self.failed and at >= began):
                 found[key] = place
         return found
+
+
+def _read_at(answer: Answer[Any]) -> datetime.datetime | None:
+    """Return when the rows of an answer were read; the earliest moment if there are several."""
+    return min((reading.read_at for reading in answer.provenance.readings), default=None)
 
 
 def intervals_joined(first: Interval, second: Interval) -> Interval:

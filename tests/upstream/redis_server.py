@@ -62,7 +62,7 @@ class RedisServer:
             connection.sendall(
                 b"*%d\r\n" % len(parts) + b"".join(b"$%d\r\n%s\r\n" % (len(each), each) for each in parts)
             )
-            return connection.recv(65536).decode()
+            return connection.recv(65536).decode(errors="replace")
 
     def stop(self) -> None:
         """Stop it, and lose what it holds."""

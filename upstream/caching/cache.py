@@ -20,7 +20,7 @@ from zoneinfo import ZoneInfo
 import structlog
 
 from upstream.caching import day_entry
-from upstream.caching.cache_stats import CacheStats, ReadDays, ReadSummary
+from upstream.caching.cache_stats import CacheStats, Demand, ReadDays, ReadSummary
 from upstream.caching.cached_days import ANY_AGE, CachedDays, entry_of, is_fresh, pack_all
 from upstream.caching.changes import ChangeLedger, Changes
 from upstream.caching.cut import CutCall, Cutter
@@ -39,7 +39,9 @@ from upstream.resilience.single_flight import SingleFlight, SingleFlights
 from upstream.values import days
 
 if TYPE_CHECKING:  # the library of Redis takes long to import, and most processes need none
+    from upstream.caching.shared_calls import SharedCalls
     from upstream.redis.connection import RedisConnection
+    from upstream.redis.leases import Leases
 
 __all__ = ["CacheStats", "CachedShare", "DayCache", "DaySource", "open_store"]
 
@@ -77,6 +79,7 @@ class DayCache:
         now: Callable[[], datetime.datetime] = _NOW,
         ledger: ChangeLedger | None = None,
         keep_days: bool = True,
+        leases: "Leases | None" = None,
     ) -> None:
         self._upstream = upstream
         self._most_days = _MOST_DAYS if keep_days else 0
@@ -92,7 +95,8 @@ class DayCache:
         self.outcomes: Counter[tuple[str, str]] = Counter()
         self._checks = DayChecks(upstream, self._read_totals, self._cutter, trust, self.changes, self.counted, now)
         self._answers: SingleFlights[Hashable, Answer[Any] | UpstreamError] = SingleFlights()
-        self._reader = DayReader(upstream, self._checks, self.changes, now)
+        self._shared = None if leases is None else _share(upstream, leases, self._cutter, now)
+        self._reader = DayReader(upstream, self._checks, self.changes, now, self._shared)
 
     async def __aenter__(self) -> Self:
         """Return the cache."""
@@ -111,23 +115,23 @@ class DayCache:
         *,
         scope: str = "",
         not_before: datetime.datetime | None = None,
+        keep: float = 0.0,
     ) -> Coroutine[Any, Any, Answer[Any]]:
         """Return the answer to a call, as `Upstream.fetch` gives it. The rows are shared: never change them.
 
         `scope` separates callers who may see different rows. Rows that were read earlier than `not_before` are read
-        again, and cached for everyone; a reading that is under way is fresh enough.
+        again, and cached for everyone; a reading that is under way is fresh enough. Servers that share a Redis find the
+        answer there for `keep` seconds, even if the cache trusts it for a shorter time.
         """
         if self._cached is None and observe is None:
             return self._without_cache(call)
-        return self._fetch(checked(call), observe, scope, not_before)
+        return self._fetch(checked(call), observe, scope, Demand(self._now(), not_before, keep))
 
-    async def _fetch(
-        self, call: Call, observe: Listener | None, scope: str, not_before: datetime.datetime | None
-    ) -> Answer[Any]:
+    async def _fetch(self, call: Call, observe: Listener | None, scope: str, demand: Demand) -> Answer[Any]:
         started = time.monotonic()
         outcome: Answer[Any] | UpstreamError
         if self._cached is not None:
-            outcome = await self._join_flight(self._cached, call, scope, not_before)
+            outcome = await self._join_flight(self._cached, call, scope, demand)
         else:
             try:
                 outcome = await self._without_cache(call)
@@ -146,18 +150,18 @@ class DayCache:
         return outcome
 
     async def _join_flight(
-        self, cached: CachedDays, call: Call, scope: str, not_before: datetime.datetime | None
+        self, cached: CachedDays, call: Call, scope: str, demand: Demand
     ) -> Answer[Any] | UpstreamError:
         """Return the answer of the flight for this call. Start one if none is under way that is fresh enough."""
-        if not_before is not None:
+        if demand.not_before is not None:
             # Its days still join readings that are under way. Answers from cached rows may be too old for it.
-            flight = self._answers.start(lambda: self._answer(cached, call, scope, not_before), call.report.code, ())
+            flight = self._answers.start(lambda: self._answer(cached, call, scope, demand), call.report.code, ())
             return await flight.wait()
         # Intervals are equal whatever dates they were made of, but reports of dates depend on these.
         key = (call, call.interval.days if call.interval is not None else None, scope)
         found = self._answers.get(key)
         if found is None:
-            found = self._answers.start(lambda: self._answer(cached, call, scope, ANY_AGE), call.report.code, (key,))
+            found = self._answers.start(lambda: self._answer(cached, call, scope, demand), call.report.code, (key,))
         return await found.wait()
 
     async def cached_share(self, call: Call, *, scope: str = "") -> CachedShare:
@@ -246,14 +250,19 @@ class DayCache:
         params: Mapping[str, str | int] | None = None,
         first_day: datetime.date | None = None,
         last_day: datetime.date | None = None,
+        at: datetime.datetime | None = None,
     ) -> int:
         """Forget cached rows: of a report (its code: "R5"), of series with these parameters, of these days.
+
+        `at` is the moment of the request, if it was made earlier.
 
         Return the number of entries. Rows that are being fetched meanwhile are not cached. Files of tables and exported
         partitions of these days count as outdated. Raise ConnectionError when the store is out of reach.
         """
         self._answers.clear()
         self._reader.flights.clear()
+        if self._shared is not None:
+            self._shared.forgotten_at = max(at or self._now(), self._shared.forgotten_at)
         found = 0
         if self._cached is not None:
             self._cached.generation += 1
@@ -261,7 +270,7 @@ class DayCache:
         forgotten = None
         if first_day is not None and last_day is not None:
             forgotten = [first_day + _DAY * number for number in range((last_day - first_day).days + 1)]
-        await self.changes.note(forgotten, self._now(), rows=False)
+        await self.changes.note(forgotten, at or self._now(), rows=False)
         return found
 
     @property
@@ -289,6 +298,8 @@ class DayCache:
         """Let running work end, each call within the upstream's own deadline."""
         await self._answers.ended()
         await self._reader.flights.ended()
+        if self._shared is not None:
+            await self._shared.aclose()
 
     # Changes of closed days
 
@@ -328,16 +339,15 @@ class DayCache:
 
     # One answer
 
-    async def _answer(
-        self, cached: CachedDays, call: Call, scope: str, not_before: datetime.datetime
-    ) -> Answer[Any] | UpstreamError:
+    async def _answer(self, cached: CachedDays, call: Call, scope: str, demand: Demand) -> Answer[Any] | UpstreamError:
+        not_before = demand.not_before or ANY_AGE
         cut = self._cutter.cut(call, scope)
         if cut is not None and len(cut.pieces) > self._most_days:
             try:
                 return await self._without_cache(call)
             except UpstreamError as error:
                 return error
-        summary = ReadSummary()
+        summary = ReadSummary(demand)
         try:
             if cut is None:
                 answer = await self._as_a_whole(cached, call, scope, not_before, summary)
@@ -391,8 +401,7 @@ class DayCache:
                 summary.read(code, None, entry.since, entry.until)
                 summary.keep(key, None, entry.value)
                 return summary.answer(call, found[key].rows, "hit")
-        requested_at = self._now()
-        fetched = await self._reader.fetch(call)
+        fetched = await self._reader.fetch(call, summary.demand)
         summary.add(fetched)
         if isinstance(fetched.error, EXCUSED) and entry is not None and cached.can_replace_answer(entry):
             found = await cached.open(row, {key: entry})
@@ -402,11 +411,15 @@ class DayCache:
                 return summary.answer(call, found[key].rows, "stale")
         rows = fetched.rows()
         self.counted["misses"] += 1
-        trusted = self._trust.open
+        trusted, requested_at = self._trust.open, fetched.requested_at
         summary.read(code, None, requested_at, requested_at + datetime.timedelta(seconds=trusted))
-        packed = pack_all([(key, Share(rows, Claim(RowOrder.NONE), _NO_FETCH), trusted, NO_PRINT)], requested_at)
-        summary.keep(key, None, dict(packed.get(trusted, ())).get(key))
-        await cached.write(packed, generation)
+        try:
+            packed = pack_all([(key, Share(rows, Claim(RowOrder.NONE), _NO_FETCH), trusted, NO_PRINT)], requested_at)
+            summary.keep(key, None, dict(packed.get(trusted, ())).get(key))
+            if not fetched.shared:
+                await cached.write(packed, generation)
+        finally:
+            fetched.give()
         return summary.answer(call, rows, "miss")
 
     async def _by_days(
@@ -457,7 +470,10 @@ class DayCache:
             return await self._undivided(cached, cut, entries, earlier, summary)
 
         slots = asyncio.Semaphore(self._runs_at_once)
-        own = [self._reader.start(cached, cut, pieces[run.start : run.stop], slots, earlier) for run in runs]
+        own = [
+            self._reader.start(cached, cut, pieces[run.start : run.stop], slots, earlier, summary.demand)
+            for run in runs
+        ]
         flights = joined | {place: flight for run, flight in zip(runs, own, strict=True) for place in run}
         landed = await wait_for_all({*own, *joined.values()})
         self.counted["joined"] += len(joined)
@@ -515,7 +531,7 @@ class DayCache:
         """Return the answer to a call that is made as a whole. Its days are cached."""
         summary.hit, summary.missed = [], [piece.day for piece in cut.pieces]
         summary.forget_days()
-        flight = self._reader.start(cached, cut, cut.pieces, asyncio.Semaphore(1), earlier)
+        flight = self._reader.start(cached, cut, cut.pieces, asyncio.Semaphore(1), earlier, summary.demand)
         fetched = (await wait_for_all({flight}))[flight]
         summary.add(fetched)
         if fetched.error is not None:
@@ -551,6 +567,14 @@ class DayCache:
                 summary.read_days(cut, stale)
                 return summary.answer(cut.call, rows, "stale")
         raise error
+
+
+def _share(
+    upstream: DaySource, leases: "Leases", cutter: Cutter, now: Callable[[], datetime.datetime]
+) -> "SharedCalls":
+    from upstream.caching.shared_calls import SharedCalls  # as in `open_store`
+
+    return SharedCalls(upstream, leases, cutter, now)
 
 
 def open_store(url: str, *, redis: "RedisConnection | None" = None, limit: int = 256 << 20) -> Store | None:

@@ -2,7 +2,7 @@
 
 import datetime
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -37,12 +37,30 @@ class CacheStats:
     store: StoreStats | None
 
 
+def nothing() -> None:
+    """Do nothing: no other server waits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """Say which answer of another server may be used.
+
+    It was complete after `since`, when the work on the own answer began. With `not_before`, it was requested at that
+    moment or later. An own answer stays for `keep` seconds, for servers that will demand it later.
+    """
+
+    since: datetime.datetime
+    not_before: datetime.datetime | None = None
+    keep: float = 0.0
+
+
 @dataclass(slots=True)
 class ReadDays:
     """Hold the result of one upstream call: its answer or error, and its rows by day if they can be divided.
 
     `requested_at` is the moment before the call was sent. `until` is the moment until which each day is trusted.
-    `values` are the entries that were written.
+    `values` are the entries that were written. `shared` says that another server made the call. `give` gives an own
+    answer to other servers: it is called when the entries are written.
     """
 
     requested_at: datetime.datetime
@@ -52,6 +70,8 @@ class ReadDays:
     shares: dict[datetime.date, Share] | None = None
     until: dict[datetime.date, datetime.datetime] = field(default_factory=dict)
     values: dict[Key, bytes] = field(default_factory=dict)
+    shared: bool = False
+    give: Callable[[], None] = nothing
 
     def rows(self) -> list[Any]:
         """Return the rows. Raise the error."""
@@ -63,8 +83,9 @@ class ReadDays:
 
 @dataclass(slots=True)
 class ReadSummary:
-    """Collect the provenance of an answer while it is put together."""
+    """Collect the provenance of an answer while it is put together. `demand` is for its upstream calls."""
 
+    demand: Demand
     started: float = field(default_factory=time.monotonic)
     hit: list[datetime.date] = field(default_factory=list)
     missed: list[datetime.date] = field(default_factory=list)
@@ -121,7 +142,7 @@ class ReadSummary:
     def add(self, fetched: ReadDays, joined: bool = False) -> None:
         """Note an upstream call."""
         if fetched.made is not None:
-            self.made.append(msgspec.structs.replace(fetched.made, joined=joined))
+            self.made.append(msgspec.structs.replace(fetched.made, joined=joined or fetched.shared))
 
     def answer(self, call: Call, rows: list[Any], outcome: str) -> Answer[Any]:
         """Return the answer to a call with its provenance."""

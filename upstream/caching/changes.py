@@ -5,6 +5,7 @@ of the same machine (`gamehub-graph export`) know them as well.
 """
 
 import datetime
+import os
 import struct
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
@@ -24,6 +25,9 @@ class ChangeLedger(Protocol):
 
     def note(self, name: str, text: str) -> None:
         """Write a text under a name."""
+
+    def noted(self, name: str) -> str | None:
+        """Return the text under a name."""
 
     def noted_under(self, prefix: str) -> dict[str, str]:
         """Return the texts whose names begin so, by the rest of the name."""
@@ -47,7 +51,7 @@ class Changes:
         self._files: dict[str, int] = {}
         self._latest = 0
         self.count = 0  # how often a change was learnt
-        self._loaded = ledger is None
+        self._loaded: str | None = None
 
     def at(self, day: datetime.date) -> int:
         """Return the moment, in microseconds, before which cached rows of a day must have been read to be outdated."""
@@ -84,6 +88,8 @@ class Changes:
         if self._ledger is not None:
             for name in names:
                 self._ledger.note(f"{self._prefix(kind)}{name}", str(microseconds(at)))
+            # Other processes read the ledger again when this differs.
+            self._ledger.note(self._last_name(), f"{microseconds(at)} {os.urandom(8).hex()}")
         if self._store is not None:
             await self._store.set_many([((self._name(kind), name), value) for name in names], self._seconds)
 
@@ -100,10 +106,13 @@ class Changes:
         return _EPOCH + datetime.timedelta(microseconds=found) if found else None
 
     def load(self) -> None:
-        """Read the ledger, once. This reads a file."""
-        if self._loaded or self._ledger is None:
+        """Read the ledger, if another process may have written to it. This reads a file."""
+        if self._ledger is None:
             return
-        self._loaded = True
+        last = self._ledger.noted(self._last_name()) or ""
+        if last == self._loaded:
+            return
+        self._loaded = last
         for kind, table in (("changed", self._rows), ("forgotten", self._files)):
             for name, text in self._ledger.noted_under(self._prefix(kind)).items():
                 self._merge(table, [name], [_MOMENT.pack(int(text))])
@@ -123,6 +132,9 @@ class Changes:
 
     def _name(self, kind: str) -> str:
         return series(kind, "1", self._origin(), "", ())
+
+    def _last_name(self) -> str:
+        return f"last change {self._origin()}"
 
     def _prefix(self, kind: str) -> str:
         return f"day {kind} {self._origin()} "

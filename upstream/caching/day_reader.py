@@ -8,9 +8,10 @@ import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from upstream.caching import day_entry
-from upstream.caching.cache_stats import ReadDays
+from upstream.caching.cache_stats import Demand, ReadDays, nothing
 from upstream.caching.cached_days import ANY_AGE, CachedDays, pack_all, part_of
 from upstream.caching.changes import Changes
 from upstream.caching.cut import CutCall
@@ -23,6 +24,9 @@ from upstream.reports.order import Claim, Share, shares
 from upstream.resilience import deadline
 from upstream.resilience.single_flight import SLACK, SingleFlight, SingleFlights
 from upstream.values.days import Piece
+
+if TYPE_CHECKING:  # the library of Redis takes long to import, and most processes need none
+    from upstream.caching.shared_calls import SharedCalls
 
 # More rows than these are divided into days in a thread, so that the event loop goes on.
 _MANY_ROWS = 5_000
@@ -47,19 +51,25 @@ class DayReader:
         checks: DayChecks,
         changes: Changes,
         now: Callable[[], datetime.datetime],
+        shared: "SharedCalls | None" = None,
     ) -> None:
         self.flights: SingleFlights[Key, ReadDays] = SingleFlights()
         self._source = source
         self._checks = checks
         self._changes = changes
         self._now = now
+        self._shared = shared
 
-    async def fetch(self, call: Call) -> ReadDays:
-        """Make a call. Its error is a part of the result."""
-        started, requested_at = time.monotonic(), self._now()
+    async def fetch(self, call: Call, demand: Demand) -> ReadDays:
+        """Make a call, or get its answer from another server that makes it. Its error is a part of the result."""
+        started, requested_at, shared, give = time.monotonic(), self._now(), False, nothing
         call = call.with_columns(None)  # cached rows serve readers of other columns, too
         try:
-            answer = await self._source.fetch(call)
+            if self._shared is None:
+                answer = await self._source.fetch(call)
+            else:
+                found = await self._shared.fetch(call, demand)
+                answer, requested_at, shared, give = found.answer, found.requested_at, found.shared, found.give
         except Exception as error:
             code, requests = type(error).__name__, 0
             if isinstance(error, UpstreamError):
@@ -67,7 +77,7 @@ class DayReader:
             made = MadeCall(call, requests, 0, 0, time.monotonic() - started, error=code)
             return ReadDays(requested_at, made, error)
         made = MadeCall(call, answer.requests, len(answer.rows), answer.bytes, answer.seconds, waited=answer.waited)
-        return ReadDays(requested_at, made, None, answer)
+        return ReadDays(requested_at, made, None, answer, shared=shared, give=give)
 
     def start(
         self,
@@ -76,12 +86,12 @@ class DayReader:
         pieces: Sequence[Piece],
         slots: asyncio.Semaphore,
         earlier: Mapping[datetime.date, EarlierEntry],
+        demand: Demand,
     ) -> SingleFlight[ReadDays]:
         """Start to read neighbouring pieces in one call, in a task that all readers of their days wait for."""
-        generation = cached.generation
         keys = [cut.key(piece) for piece in pieces if piece.whole]
         return self.flights.start(
-            lambda: self._read(cached, cut, pieces, slots, generation, earlier), cut.call.report.code, keys
+            lambda: self._read(cached, cut, pieces, slots, earlier, demand), cut.call.report.code, keys
         )
 
     async def _read(
@@ -90,15 +100,31 @@ class DayReader:
         cut: CutCall,
         pieces: Sequence[Piece],
         slots: asyncio.Semaphore,
-        generation: int,
         earlier: Mapping[datetime.date, EarlierEntry],
+        demand: Demand,
     ) -> ReadDays:
+        generation = cached.generation
         async with slots:
-            requested_at = self._now()
-            found = await self.fetch(cut.run(pieces))
-        if found.answer is None:
-            return found
-        rows, name = found.answer.rows, os.urandom(8)
+            found = await self.fetch(cut.run(pieces), demand)
+        try:
+            if found.answer is not None:
+                await self._keep(cached, cut, pieces, found, earlier, generation)
+        finally:
+            found.give()
+        return found
+
+    async def _keep(
+        self,
+        cached: CachedDays,
+        cut: CutCall,
+        pieces: Sequence[Piece],
+        found: ReadDays,
+        earlier: Mapping[datetime.date, EarlierEntry],
+        generation: int,
+    ) -> None:
+        """Divide the rows of a call into days, note the days that changed, and write all to the store."""
+        assert found.answer is not None
+        requested_at, rows, name = found.requested_at, found.answer.rows, os.urandom(8)
 
         def pack() -> tuple[Claim, list[Share], dict[float, list[tuple[Key, bytes]]]] | None:
             divided = shares(rows, cut.column, cut.dated, pieces, name)
@@ -126,8 +152,8 @@ class DayReader:
             found.shares = {piece.day: share for piece, share in zip(pieces, divided, strict=True)}
             found.values = dict(itertools.chain.from_iterable(entries.values()))
             await self._record_changes(cut, pieces, found.values, earlier, requested_at)
-            await cached.write(entries, generation)
-        return found
+            if not found.shared:
+                await cached.write(entries, generation)
 
     async def _record_changes(
         self,

@@ -56,6 +56,7 @@ class RedisConnection:
         self.commands = Durations()
         self.failures = 0
         self._refused: set[str] = set()
+        self.closed = False  # until the next command
         self._running: set[asyncio.Task[Any]] = set()  # also commands whose callers have left
 
     @property
@@ -152,6 +153,7 @@ class RedisConnection:
 
     async def aclose(self) -> None:
         """Let go of the connections, after the commands whose callers have left."""
+        self.closed = True
         if self._running:
             await asyncio.wait(self._running)
         for each in (self.client, *self._others):
@@ -186,6 +188,7 @@ class RedisConnection:
             async with asyncio.timeout(limit):
                 return await send(self.client)
 
+        self.closed = False
         coroutine: Coroutine[Any, Any, _T] = answer()
         task = asyncio.create_task(coroutine)
         self._running.add(task)

@@ -30,7 +30,8 @@ def cache(
 ) -> None:
     """Show what the days cache holds, or make it forget days that the vendor has corrected.
 
-    A server on this machine that shares the error journal follows within seconds; a Redis is cleaned at once.
+    The servers on this machine that share the error journal follow within two seconds. A Redis is cleaned at once, and
+    all servers that share it follow.
 
     Exit codes: 0; 1 the store is out of reach, or no server has sent its figures; 2 an option or a setting is wrong.
     """
@@ -58,23 +59,23 @@ def cache(
             return
         report = None if forget == "all" else forget
         days = (first.date() if first else None, last.date() if last else None)
-        journal.note(forgetting.FORGET, forgetting.request(report, *days, datetime.now(UTC)))
-        journal.flush()
-    if settings.cache_in_redis:
+        text = forgetting.request(report, *days, datetime.now(UTC))
 
-        async def clear() -> int:
+        async def clear() -> int | None:
             redis = settings.redis_connection()
-            store = open_store(settings.cache_address, redis=redis)
-            assert store is not None
-            assert redis is not None
             try:
-                return await store.clear(Pattern(report, {}, *days))
+                await forgetting.ForgetRequests(journal, redis).add(text)
+                store = open_store(settings.cache_address, redis=redis) if redis is not None else None
+                return await store.clear(Pattern(report, {}, *days)) if store is not None else None
             finally:
-                await redis.aclose()
+                if redis is not None:
+                    await redis.aclose()
 
         try:
-            typer.echo(f"{asyncio.run(clear())} entries forgotten")
+            cleared = asyncio.run(clear())
         except ConnectionError as error:
             stop(str(error))
-    else:
+    if cleared is None:
         typer.echo("requested; a running server forgets within seconds")
+    else:
+        typer.echo(f"{cleared} entries forgotten")

@@ -61,6 +61,14 @@ class MovingSandbox(Sandbox):
         values = (int(time.time()), cents)
         self._write("INSERT OR REPLACE INTO jackpot_value SELECT min(id), ?, ?, 0 FROM jackpot", values)
 
+    def lose_yesterday(self, group: int) -> None:
+        """Take one movement of yesterday out of a group."""
+        midnight = int(datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0).timestamp())
+        self._write(
+            "DELETE FROM movement WHERE id = (SELECT max(id) FROM movement WHERE ts < ? AND group_id = ?)",
+            (midnight, group),
+        )
+
     def counts(self) -> dict[str, int]:
         """Return the number of upstream calls of each report since `reset`."""
         found: dict[str, int] = {}

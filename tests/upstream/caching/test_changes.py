@@ -73,6 +73,20 @@ async def test_a_restart_forgets_no_change(tmp_path: Path, rows: bool) -> None:
         assert await elsewhere.since(DAY, DAY) is None
 
 
+async def test_processes_of_one_machine_learn_of_each_others_changes(tmp_path: Path) -> None:
+    with Journal(tmp_path / "errors.sqlite") as mine, Journal(tmp_path / "errors.sqlite") as theirs:
+        one, other = Changes(None, lambda: "origin", mine), Changes(None, lambda: "origin", theirs)
+        other.load()
+        for day, at in ((DAY, NOON), (NEXT, LATER)):
+            await one.note([day], at)
+            mine.flush()
+            other.load()
+            assert other.at(day) == microseconds(at)
+        count = other.count
+        other.load()
+        assert other.count == count
+
+
 async def test_servers_that_share_a_redis_share_the_moments(stores: list[RedisStore]) -> None:
     one, other = (Changes(store, lambda: "origin", seconds=3600) for store in stores)
     await one.note([DAY], NOON)
