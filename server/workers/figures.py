@@ -83,7 +83,7 @@ class WorkerFigures:
 
     async def exposition(self, registry: CollectorRegistry) -> bytes:
         """Return the sums, in the text format of Prometheus."""
-        return generate_latest(_Summed(merged(await self._snapshots(registry))))  # type: ignore[arg-type]
+        return generate_latest(_Summed(merged(await self._snapshots(registry))))
 
     def _written(self, registry: CollectorRegistry) -> bytes:
         """Return the figures of this process, which are in its file from now on."""
