@@ -52,7 +52,7 @@ def serve_together(live: LiveSettings, bound: ListeningSocket, closed: bool, lis
         settings = share_of(live.first, worker.number, live.first.workers)
         if settings.tables_spool_dir is None:
             settings = settings.model_copy(update={"tables_spool_dir": folder / "tables"})
-        logs.set_up(settings.log_level, settings.log_format, shared=True)
+        logs.set_up(settings.log_level, settings.log_format, shared_stderr=True)
         made = _made(live.limited(settings), closed, WorkerSiblings(folder))
         if made is None:
             return FAILED
