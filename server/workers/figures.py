@@ -18,6 +18,7 @@ from prometheus_client.exposition import generate_latest
 from upstream import private
 
 SECONDS = 2.0  # for the answer of a worker
+WORKERS = "gamehub_graph_workers"
 _TRIES = 5
 _ENDED = "ended"
 _FILE, _SOCKET = ".figures", ".sock"
@@ -83,7 +84,10 @@ class WorkerFigures:
 
     async def exposition(self, registry: CollectorRegistry) -> bytes:
         """Return the sums, in the text format of Prometheus."""
-        return generate_latest(_Summed(merged(await self._snapshots(registry))))
+        snapshots = await self._snapshots(registry)
+        living = FigureSample(WORKERS, (), len(snapshots) - 1)
+        family = FigureFamily(WORKERS, "Workers of this server that live.", "gauge", [living])
+        return generate_latest(_Summed([*merged(snapshots), family]))
 
     def _written(self, registry: CollectorRegistry) -> bytes:
         """Return the figures of this process, which are in its file from now on."""

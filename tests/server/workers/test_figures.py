@@ -65,6 +65,7 @@ async def test_every_process_shows_the_same_sums(tmp_path: Path) -> None:
         ("seconds_bucket", (("le", "+Inf"),)): 2,
         ("seconds_count", ()): 2,
         ("seconds_sum", ()): 2,
+        ("gamehub_graph_workers", ()): 2,
         ("build_info", (("version", "1"),)): 1,
     }
     assert found == other
