@@ -33,6 +33,8 @@ STEADY_SECONDS = 10.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
 # A signal to the whole process group reaches the supervisor, too, within this time.
 GROUP_SECONDS = 0.3
+# A worker that does not answer requests after this time is killed.
+START_SECONDS = 120.0
 # The time for the end of a worker, in addition to DRAIN_SECONDS and STOP_SECONDS.
 EXTRA_SECONDS = 15.0
 
@@ -139,6 +141,7 @@ class Supervisor(Generic[S]):
     def _until_next(self) -> float | None:
         """Return the seconds until something is due."""
         due = [*self._starts.values(), *self._asked.values()]
+        due += [worker.since + START_SECONDS for worker in self._workers.values() if not worker.ready]
         if self._stopping_since is not None:
             due.append(self._stopping_since + self._seconds)
         return max(min(due) - time.monotonic(), 0.0) if due else None
@@ -291,6 +294,11 @@ class Supervisor(Generic[S]):
                     worker.kill()
                 self._stopping_since = now
             return
+        for worker in self._workers.values():
+            if not worker.ready and now - worker.since >= START_SECONDS:
+                log.error("worker.killed", worker=worker.place + 1, pid=worker.pid, why="it did not start in time")
+                worker.kill()
+                worker.since = now
         for pid in [pid for pid, at in self._asked.items() if at <= now]:
             del self._asked[pid]
             place = self._workers[pid].place
