@@ -25,7 +25,11 @@ log = structlog.get_logger(__name__)
 
 
 class Siblings(Protocol):
-    """The other processes of the server."""
+    """The other processes of the server. They meet in a private `folder`, if there are any."""
+
+    @property
+    def folder(self) -> Path | None:
+        """Return the folder."""
 
     def open(self, registry: CollectorRegistry, once: Once) -> AbstractAsyncContextManager[None]:
         """Take part inside the block. `once` runs in one process of the server."""
@@ -36,6 +40,8 @@ class Siblings(Protocol):
 
 class NoSiblings:
     """A server of one process."""
+
+    folder: Path | None = None
 
     @asynccontextmanager
     async def open(self, registry: CollectorRegistry, once: Once) -> AsyncIterator[None]:
@@ -56,13 +62,14 @@ class WorkerSiblings:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder: Path | None = folder
+        self._lock = folder / LOCK
         self._figures = WorkerFigures(folder)
 
     @asynccontextmanager
     async def open(self, registry: CollectorRegistry, once: Once) -> AsyncIterator[None]:
         """Take part inside the block. If `once` fails in the worker that takes the lock first, the block fails."""
-        lock = os.open(self._folder / LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, private.FILE)
+        lock = os.open(self._lock, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, private.FILE)
         end, decided = asyncio.Event(), asyncio.Event()
         task = asyncio.create_task(_run_once(lock, once, decided, end), name="what exists once")
         task.add_done_callback(lambda _: decided.set())
