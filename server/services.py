@@ -178,7 +178,9 @@ def build_server(live: LiveSettings, *, closed: bool, siblings: Siblings | None 
             root_path=settings.root_path or "",
         ),
         shown_limits={name: float(getattr(settings, name.lower())) for name in SHOWN_LIMITS},
-        schedule=Schedule.of(services.gateway, settings) if only is None else None,
+        schedule=Schedule.of(services.gateway, settings, None if siblings is None else siblings.folder)
+        if only is None
+        else None,
         whole=only is None,
         siblings=siblings or NoSiblings(),
         subscriptions=Subscriptions(

@@ -47,9 +47,9 @@ def reconcile_routes(schedule: Schedule) -> list[BaseRoute]:
         if wants_page(request.headers.get("accept")):
             headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
             return Response(
-                placed(written(schedule), prefix_of(request.scope)), media_type="text/html", headers=headers
+                placed(written(schedule.shown), prefix_of(request.scope)), media_type="text/html", headers=headers
             )
-        return Response(encode(schedule.to_dict()), headers=headers, media_type="application/json; charset=utf-8")
+        return Response(encode(schedule.shown.to_dict()), headers=headers, media_type="application/json; charset=utf-8")
 
     return [Route(PATH, page), Route(f"{FILES}/{{name}}", _bundle.asset)]
 

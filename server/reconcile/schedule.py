@@ -2,10 +2,14 @@
 
 import asyncio
 import datetime
+import os
+import pickle
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
+from copy import copy
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -20,6 +24,7 @@ from server.reconcile.opening import over
 from server.reconcile.period import last_days
 from server.reconcile.reconciliation import COMPARISONS, Reconciliation, ReconciliationResult
 from server.settings.settings import Settings
+from upstream import private
 from upstream.resilience.queue import QUEUE_CALLER, QueueCaller
 
 # Few calls at a time, so that callers find free slots of the upstreams.
@@ -69,9 +74,13 @@ class ScheduledRun:
 
 
 class Schedule(Collector):
-    """Compare the last days every `hours` hours while the schedule is open; never, if `hours` is 0."""
+    """Compare the last days every `hours` hours while the schedule is open; never, if `hours` is 0.
 
-    def __init__(self, make: Make, zone: ZoneInfo, hours: float, days: int) -> None:
+    One process of a server has it open. It writes the state into a file of the private `folder`, so that the others can
+    show it.
+    """
+
+    def __init__(self, make: Make, zone: ZoneInfo, hours: float, days: int, folder: Path | None = None) -> None:
         self.hours = hours
         self.days = days
         self.last: ScheduledRun | None = None
@@ -80,9 +89,11 @@ class Schedule(Collector):
         self._make = make
         self._zone = zone
         self._runs = 0
+        self._file = None if folder is None else folder / "reconciliation"
+        self._open = False
 
     @classmethod
-    def of(cls, gateway: Gateway, settings: Settings) -> "Schedule":
+    def of(cls, gateway: Gateway, settings: Settings, folder: Path | None = None) -> "Schedule":
         """Return the schedule of the settings."""
         zone = ZoneInfo(settings.gamehub_timezone)
         return cls(
@@ -90,6 +101,7 @@ class Schedule(Collector):
             zone,
             settings.reconcile_every,
             settings.reconcile_days,
+            folder,
         )
 
     @asynccontextmanager
@@ -98,10 +110,12 @@ class Schedule(Collector):
         if not self.hours:
             yield
             return
+        self._open = True
         task = asyncio.create_task(self._repeat())
         try:
             yield
         finally:
+            self._open = False
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
@@ -114,12 +128,14 @@ class Schedule(Collector):
             took = time.monotonic() - begun
             pause = max(self.hours * 3600 - took, took / 10, LEAST_PAUSE)
             self.next = _now() + datetime.timedelta(seconds=pause)
+            await self._publish()
             await asyncio.sleep(pause)
 
     async def _run(self) -> None:
         now = _now()
         pieces = last_days(self.days, now, self._zone)
         run = self.current = ScheduledRun(now, [piece.text for piece in pieces])
+        await self._publish()
         begun = time.monotonic()
         work = self._make(run.add)
         run.result = work.result
@@ -143,6 +159,26 @@ class Schedule(Collector):
             differences=result.differences.total(),
             failures=len(result.failures),
         )
+
+    @property
+    def shown(self) -> "Schedule":
+        """Return the schedule with the state of the process that has it open."""
+        if self._open or self._file is None:
+            return self
+        shown = copy(self)
+        with suppress(OSError, EOFError):
+            shown.current, shown.last, shown.next, shown._runs = pickle.loads(self._file.read_bytes())
+        return shown
+
+    async def _publish(self) -> None:
+        """Write the state for the other processes."""
+        if self._file is None:
+            return
+        content = pickle.dumps((self.current, self.last, self.next, self._runs))
+        try:
+            await asyncio.to_thread(_write, self._file, content)
+        except OSError as error:
+            log.warning("the state of the comparison cannot be written for the other workers", why=str(error))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the state for its JSON."""
@@ -193,6 +229,13 @@ class Schedule(Collector):
             gauge = GaugeMetricFamily(f"{name}_{what}", help)
             gauge.add_metric([], value)
             yield gauge
+
+
+def _write(path: Path, content: bytes) -> None:
+    new = path.with_name(f".{path.name}.{os.getpid()}")
+    with open(new, "wb", opener=private.opener) as file:
+        file.write(content)
+    new.rename(path)
 
 
 def _now() -> datetime.datetime:

@@ -1,4 +1,4 @@
-"""What the processes of one server do together: one of them runs what exists once, and all count for `/metrics`."""
+"""The processes of one server together: one of them runs what exists once, and all count for `/metrics`."""
 
 import asyncio
 import fcntl
@@ -8,6 +8,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppres
 from pathlib import Path
 from typing import Protocol
 
+import structlog
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import generate_latest
 
@@ -20,8 +21,15 @@ LOCK = "once.lock"
 LOOK_SECONDS = 0.5
 
 
+log = structlog.get_logger(__name__)
+
+
 class Siblings(Protocol):
-    """The other processes of the server."""
+    """The other processes of the server. They meet in a private `folder`, if there are any."""
+
+    @property
+    def folder(self) -> Path | None:
+        """Return the folder."""
 
     def open(self, registry: CollectorRegistry, once: Once) -> AbstractAsyncContextManager[None]:
         """Take part inside the block. `once` runs in one process of the server."""
@@ -32,6 +40,8 @@ class Siblings(Protocol):
 
 class NoSiblings:
     """A server of one process."""
+
+    folder: Path | None = None
 
     @asynccontextmanager
     async def open(self, registry: CollectorRegistry, once: Once) -> AsyncIterator[None]:
@@ -52,13 +62,14 @@ class WorkerSiblings:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder: Path | None = folder
+        self._lock = folder / LOCK
         self._figures = WorkerFigures(folder)
 
     @asynccontextmanager
     async def open(self, registry: CollectorRegistry, once: Once) -> AsyncIterator[None]:
         """Take part inside the block. If `once` fails in the worker that takes the lock first, the block fails."""
-        lock = os.open(self._folder / LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, private.FILE)
+        lock = os.open(self._lock, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, private.FILE)
         end, decided = asyncio.Event(), asyncio.Event()
         task = asyncio.create_task(_run_once(lock, once, decided, end), name="what exists once")
         task.add_done_callback(lambda _: decided.set())
@@ -81,16 +92,25 @@ class WorkerSiblings:
 
 
 async def _run_once(lock: int, once: Once, decided: asyncio.Event, end: asyncio.Event) -> None:
-    """Run `once` until the end, as soon as this process has the lock."""
-    while not _locked(lock):
+    """Run `once` until the end, as soon as this process has the lock. Raises what it raises at the start of the server.
+
+    Later, when it has to be taken over, a failure is logged, and this or another process tries again.
+    """
+    while not end.is_set():
+        if _locked(lock):
+            try:
+                async with once():
+                    decided.set()
+                    await end.wait()
+                    return
+            except Exception:
+                if not decided.is_set():
+                    raise
+                log.exception("what one worker does for all could not go on; a worker tries again")
+            fcntl.flock(lock, fcntl.LOCK_UN)
         decided.set()
         with suppress(TimeoutError):
             await asyncio.wait_for(end.wait(), LOOK_SECONDS)
-        if end.is_set():
-            return
-    async with once():
-        decided.set()
-        await end.wait()
 
 
 def _locked(file: int) -> bool:

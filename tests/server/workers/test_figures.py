@@ -28,7 +28,7 @@ class Process:
         self.figures._own = pid
 
     async def shown(self) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
-        """What a scrape that reaches this process shows."""
+        """Return what a scrape that reaches this process shows."""
         text = (await self.figures.exposition(self.registry)).decode()
         return {
             (sample.name, tuple(sorted(sample.labels.items()))): sample.value
@@ -65,6 +65,7 @@ async def test_every_process_shows_the_same_sums(tmp_path: Path) -> None:
         ("seconds_bucket", (("le", "+Inf"),)): 2,
         ("seconds_count", ()): 2,
         ("seconds_sum", ()): 2,
+        ("gamehub_graph_workers", ()): 2,
         ("build_info", (("version", "1"),)): 1,
     }
     assert found == other

@@ -1,13 +1,14 @@
-"""What exists once runs in one process of a server, and in another one after its end."""
+"""One process of a server runs what exists once, and after its end another one does."""
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import pytest
 from prometheus_client import CollectorRegistry
 
+from server.workers import siblings as siblings_module
 from server.workers.siblings import NoSiblings, WorkerSiblings
 
 
@@ -61,3 +62,31 @@ async def test_what_cannot_begin_ends_the_start(tmp_path: Path) -> None:
         with pytest.raises(OSError, match=r"^port in use$"):
             async with siblings.open(CollectorRegistry(), once):
                 raise AssertionError
+
+
+async def test_what_cannot_be_taken_over_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(siblings_module, "LOOK_SECONDS", 0.01)
+    tries = 0
+    taken = asyncio.Event()
+
+    @asynccontextmanager
+    async def first() -> AsyncIterator[None]:
+        yield
+
+    @asynccontextmanager
+    async def second() -> AsyncIterator[None]:
+        nonlocal tries
+        tries += 1
+        if tries < 3:
+            raise OSError("port in use")
+        taken.set()
+        yield
+
+    one, two = WorkerSiblings(tmp_path), WorkerSiblings(tmp_path)
+    two._figures._own = 2
+    async with asyncio.timeout(30), AsyncExitStack() as later:
+        async with one.open(CollectorRegistry(), first):
+            await later.enter_async_context(two.open(CollectorRegistry(), second))
+            assert tries == 0
+        await taken.wait()
+    assert tries == 3

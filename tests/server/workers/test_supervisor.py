@@ -193,6 +193,22 @@ def test_a_worker_that_gets_a_signal_is_replaced(server: Server) -> None:
     assert len(server.workers) == 2
 
 
+def test_every_worker_shows_the_comparison_that_one_makes(server: Server) -> None:
+    """The workers compare from the next start on."""
+    (server.folder / ".env").write_text("RECONCILE_EVERY=1\nRECONCILE_DAYS=1\n")
+    os.kill(server.pid, signal.SIGHUP)
+    server.wait_for("server.restarted", len(server.events("server.restarted")) + 1)
+    server.wait_for("reconcile.done", 1)
+    end = time.monotonic() + SECONDS
+    states: list[dict[str, Any]] = []
+    while not states or any(state["next"] is None for state in states):
+        assert time.monotonic() < end
+        states = [httpx.get(f"{server.address}/reconcile", trust_env=False).json() for _ in range(12)]
+    assert all(state == states[0] for state in states)
+    assert len(states[0]["last"]["days"]) == 1
+    (server.folder / ".env").unlink()
+
+
 def test_the_end(server: Server) -> None:
     """The last test of this server."""
     folders = list(server.folder.glob("gamehub-graph-workers-*"))
