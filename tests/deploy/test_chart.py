@@ -108,7 +108,7 @@ def test_the_grace_period_is_above_drain_and_stop(drain: int, stop: int) -> None
     settings = objects["ConfigMap"]["data"]
     assert (settings["DRAIN_SECONDS"], settings["STOP_SECONDS"]) == (str(drain), str(stop))
     pod = objects["Deployment"]["spec"]["template"]["spec"]
-    assert pod["terminationGracePeriodSeconds"] > drain + stop
+    assert pod["terminationGracePeriodSeconds"] > drain + stop + 10
     # The endpoints are gone before the server stops to listen: two probes fail first.
     probe = pod["containers"][0]["readinessProbe"]
     assert probe["periodSeconds"] * probe["failureThreshold"] + probe["timeoutSeconds"] < drain

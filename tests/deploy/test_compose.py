@@ -45,7 +45,7 @@ def test_the_parts_fit() -> None:
     assert settings.keys() <= {name.upper() for name in Settings.model_fields}
     upstreams = set(re.findall(r"server (\S+:\d+)", (DEPLOY / "nginx.conf").read_text()))
     assert upstreams == {"graph-1:8000", "graph-2:8000"}
-    assert int(first["stop_grace_period"].removesuffix("s")) > int(settings["DRAIN_SECONDS"]) + int(
+    assert int(first["stop_grace_period"].removesuffix("s")) > 10 + int(settings["DRAIN_SECONDS"]) + int(
         settings["STOP_SECONDS"]
     )
     assert settings["FORWARDED_ALLOW_IPS"] == content["networks"]["inside"]["ipam"]["config"][0]["subnet"]

@@ -48,7 +48,7 @@ def test_little_is_allowed() -> None:
 def test_the_times_are_above_drain_and_stop() -> None:
     settings = dict(text.partition("=")[::2] for text in lines()["Environment"])
     assert settings.keys() - {"HOME"} <= {name.upper() for name in Settings.model_fields}
-    assert int(lines()["TimeoutStopSec"][0]) > int(settings["DRAIN_SECONDS"]) + int(settings["STOP_SECONDS"])
+    assert int(lines()["TimeoutStopSec"][0]) > 10 + int(settings["DRAIN_SECONDS"]) + int(settings["STOP_SECONDS"])
 
 
 def test_tokens_are_credentials() -> None:

@@ -162,7 +162,9 @@ def test_the_image_is_small_and_safe(steps: Steps) -> None:
 
 
 def test_hadolint_has_no_complaint() -> None:
-    looked = subprocess.run([hadolint(), "--no-color", ROOT / "Dockerfile"], capture_output=True, text=True, check=False)
+    looked = subprocess.run(
+        [hadolint(), "--no-color", ROOT / "Dockerfile"], capture_output=True, text=True, check=False
+    )
     assert (looked.returncode, looked.stdout) == (0, "")
 
 
