@@ -26,7 +26,7 @@ def configure(
     """
     slots = ConnectionSlots(patience, counts or ConnectionCounts())
     return uvicorn.Config(
-        app,  # type: ignore[arg-type]  # starlette describes the same functions
+        app,
         interface="asgi3",  # also for layers that are plain functions
         loop="uvloop",
         http=partial(ClientConnection, slots),  # type: ignore[arg-type]  # called like the class

@@ -1,4 +1,4 @@
-"""What the processes of one server do together: one of them runs what exists once, and all count for `/metrics`."""
+"""The processes of one server together: one of them runs what exists once, and all count for `/metrics`."""
 
 import asyncio
 import fcntl

@@ -24,7 +24,7 @@ from server import logs
 from server.cli.terminal import FAILED
 from server.listening.listening_socket import ListeningSocket
 from server.workers.figures import bury
-from server.workers.worker import READY, RETIRE, SIGNALLED, STOP, Worker
+from server.workers.worker import READY, RETIRE, SIGNALLED, STOP, ServingWorker
 
 S = TypeVar("S")
 
@@ -39,7 +39,7 @@ EXTRA_SECONDS = 15.0
 log = structlog.get_logger(__name__)
 
 # Runs a worker in its own process, with the settings as they are now, and returns its exit code.
-Work = Callable[[Worker, S], int]
+Work = Callable[[ServingWorker, S], int]
 
 
 @dataclass(eq=False)
@@ -67,7 +67,7 @@ class WorkerProcess:
 
 @dataclass(frozen=True, slots=True)
 class WorkerPlan(Generic[S]):
-    """What a supervisor does: how many workers it has, and how they work with the settings.
+    """The work of a supervisor: how many workers it has, and how they work with the settings.
 
     `reload` returns the settings as they are now, or None if they are wrong. `listening` is called when all workers
     answer requests for the first time. A worker that should end may take `seconds`.
@@ -171,7 +171,7 @@ class Supervisor(Generic[S]):
                 os.close(other.ended)
             self._selector.close()
             theirs.setblocking(False)
-            code = self._work(Worker(place, theirs, self._folder), self._settings)
+            code = self._work(ServingWorker(place, theirs, self._folder), self._settings)
         except SystemExit as end:
             code = end.code if isinstance(end.code, int) else FAILED
         except BaseException:

@@ -137,7 +137,7 @@ def test_the_steps_make_a_server_that_lives(steps: Steps, tmp_path: Path) -> Non
     installed = {path.name.partition("-")[0] for path in (tmp_path / "opt/lib").rglob("*.dist-info")}
     assert "gamehub_graph" in installed
     assert not installed & {"pytest", "mypy", "ruff", "playwright", "hypothesis", "hatchling"}
-    environment = stage.environment | {"HOST": "127.0.0.1", "PORT": "0"}
+    environment = stage.environment | {"HOST": "127.0.0.1", "PORT": "0", "LOG_FORMAT": "auto"}
     # Upstreams that do not exist: the image needs none to live and to be ready.
     environment |= {"GAMEHUB_URL": "http://127.0.0.1:9", "GAMEHUB_TOKEN": "t"}
     process = subprocess.Popen(command, cwd=stage.folder, env=environment, stdout=subprocess.PIPE, text=True)

@@ -28,7 +28,7 @@ class Process:
         self.figures._own = pid
 
     async def shown(self) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
-        """What a scrape that reaches this process shows."""
+        """Return what a scrape that reaches this process shows."""
         text = (await self.figures.exposition(self.registry)).decode()
         return {
             (sample.name, tuple(sorted(sample.labels.items()))): sample.value

@@ -1,4 +1,4 @@
-"""What exists once runs in one process of a server, and in another one after its end."""
+"""One process of a server runs what exists once, and after its end another one does."""
 
 import asyncio
 from collections.abc import AsyncIterator
