@@ -1,4 +1,4 @@
-"""The place of an export: a local folder, or an object store that fsspec knows. No bucket is ever created.
+"""The place of the files of an export, or of a store: a local folder, or an object store that fsspec knows. No bucket is
 
 A file appears as a whole or not at all. Paths are relative to the place.
 """
