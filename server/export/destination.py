@@ -1,6 +1,6 @@
-"""The place of an export: a local folder, or an object store that fsspec knows. No bucket is ever created.
+"""The place of an export, or of files that servers share: a folder, or an object store that fsspec knows.
 
-A file appears as a whole or not at all. Paths are relative to the place.
+No bucket is ever created. A file appears as a whole or not at all. Paths are relative to the place.
 """
 
 import hashlib

@@ -143,9 +143,12 @@ def check_store(value: str) -> str:
     if "@" in value or "?" in value:
         raise ValueError("holds a @ or a ?; credentials belong in the environment of the store")
     # Imported here because fsspec takes longer to import than the other settings together.
-    from server.export.destination import Destination
+    from server.export.destination import Destination, WrongDestination
 
-    Destination(value)  # raises WrongDestination, a ValueError
+    try:
+        Destination(value)
+    except WrongDestination as error:
+        raise ValueError(f"names a store that cannot be used: {error}") from None
     return value
 
 

@@ -21,7 +21,7 @@ import os
 import shutil
 import time
 from collections import OrderedDict, defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
@@ -178,8 +178,8 @@ class Spool:
         """Return the file of a key that meets the conditions, after a check of its hash; None if there is none."""
         async with self._opening:
             if self._folder is None:
-                folder, names = await asyncio.to_thread(self._open)
-                self._adopt(folder, names, wanted.now)
+                folder, files = await asyncio.to_thread(self._open, wanted.now)
+                self._add_all(files)
                 self._folder = folder
         found = await self._checked(key, wanted)
         if not wanted.named(found) and (self._store is not None or not self._temporary):
@@ -239,12 +239,13 @@ class Spool:
         folder = self._folder
         assert folder is not None
         if not self._temporary:
-            self._adopt(folder, await asyncio.to_thread(_names, folder, f"{key}."), wanted.now)
+            known = {file.path.name for file in self._of(key)}
+            self._add_all((await asyncio.to_thread(_look_around, folder, known, wanted.now, f"{key}."))[0])
             if wanted.named(self._find(key, wanted)):
                 return
         if self._store is None:
             return
-        known = {file.path.name for file in (*self._earlier.get(key, ()), *filter(None, (self._files.get(key),)))}
+        known = {file.path.name for file in self._of(key)}
         name = _best(await self._store.names(key), known, wanted)
         if name is None:
             return
@@ -252,27 +253,24 @@ class Spool:
         try:
             if await self._store.fetch(key, name, part):
                 await asyncio.to_thread(_put, part, folder / name)
-                self._adopt(folder, (name,), wanted.now)
-                self._make_fit(wanted.now)
+                self._add_all(_snapshots(folder, (name,), wanted.now))
+                await self._make_fit(wanted.now)
         except OSError as error:  # a full disk, say: the answer does not need the file of the store
             log.warning("a file of a table from the store cannot be kept", why=error.strerror or type(error).__name__)
         finally:
             part.unlink(missing_ok=True)
 
-    def _adopt(self, folder: Path, names: Iterable[str], now: datetime.datetime) -> None:
-        """Add files that other processes wrote."""
-        for text in names:
-            name = SnapshotName.read(text)
-            if name is None or name.times is None or self._known(name.key, text):
-                continue
-            with suppress(OSError):  # it was removed in the meantime
-                self._add(name.key, Snapshot.of(folder / text, name, now))
+    def _of(self, key: str) -> Iterator[Snapshot]:
+        """Yield the files of a key."""
+        yield from self._earlier.get(key, ())
+        if key in self._files:
+            yield self._files[key]
 
-    def _known(self, key: str, name: str) -> bool:
-        file = self._files.get(key)
-        return (file is not None and file.path.name == name) or any(
-            file.path.name == name for file in self._earlier.get(key, ())
-        )
+    def _add_all(self, files: Iterable[Snapshot]) -> None:
+        """Add files that other processes wrote, unless another task has added them meanwhile."""
+        for file in files:
+            if not any(known.path == file.path for known in self._of(file.key)):
+                self._add(file.key, file)
 
     def _add(self, key: str, file: Snapshot) -> None:
         """Add a file of a key: the newest one is served, and the others only to clients that have parts of them."""
@@ -340,14 +338,14 @@ class Spool:
                     snapshot = await asyncio.to_thread(self._take_in, part, key, ending, times)
                     break
                 except OSError as error:
-                    if error.errno not in FULL or not self._make_room():
+                    if error.errno not in FULL or not await self._make_room():
                         raise
         finally:
             part.unlink(missing_ok=True)
         self._add(key, snapshot)
         if not self._temporary and time.monotonic() - self._surveyed > SURVEY_SECONDS:
             await self._survey(now)
-        self._make_fit(now, snapshot)
+        await self._make_fit(now, snapshot)
         if self._store is not None:
             await self._store.publish(key, snapshot.path)
         return snapshot
@@ -360,9 +358,9 @@ class Spool:
         modified = times.newest.replace(microsecond=0)
         return Snapshot(path, etag, path.stat().st_size, times, modified, stamp=stamp_of(path))
 
-    def _make_room(self) -> bool:
+    async def _make_room(self) -> bool:
         """Remove all files without readers. Return whether there were any."""
-        return sum([self._remove(key, file) for key, file in list(self._all())]) > 0
+        return sum([await self._remove(key, file) for key, file in list(self._all())]) > 0
 
     def _all(self) -> Iterator[tuple[str, Snapshot]]:
         """Yield the files with their keys: replaced ones, then the others, the least recently used first."""
@@ -371,9 +369,9 @@ class Spool:
                 yield key, file
         yield from self._files.items()
 
-    def _remove(self, key: str, file: Snapshot) -> bool:
+    async def _remove(self, key: str, file: Snapshot) -> bool:
         """Remove a file. Return False if a process holds it."""
-        if not file.remove():
+        if not await asyncio.to_thread(file.remove):
             return False
         self._forget(key, file)
         return True
@@ -382,30 +380,30 @@ class Spool:
         """Learn which files the other processes of the folder have written, used and removed."""
         folder = self._folder
         assert folder is not None
-        before = list(self._all())
-        seen = await asyncio.to_thread(_uses, folder)
+        known = {file.path.name: (key, file) for key, file in self._all()}
+        found, uses = await asyncio.to_thread(_look_around, folder, known.keys(), now)
         self._surveyed = time.monotonic()
-        for key, file in before:
-            if file.path.name not in seen and not file.readers:
+        for name, (key, file) in known.items():
+            if name in uses:
+                file.used = max(file.used, uses[name])
+            elif not file.readers:
                 self._forget(key, file)
-        self._adopt(folder, seen, now)
-        for _, file in self._all():
-            file.used = max(file.used, seen.get(file.path.name, 0.0))
+        self._add_all(found)
         self._files = OrderedDict(sorted(self._files.items(), key=lambda pair: pair[1].used))
 
-    def _make_fit(self, now: datetime.datetime, newest: Snapshot | None = None) -> None:
+    async def _make_fit(self, now: datetime.datetime, newest: Snapshot | None = None) -> None:
         """Remove files that no client can be reading, then the least recently used ones until the limit is met."""
         for key, files in list(self._earlier.items()):
             for file in list(files):
                 if not file.is_current(now) and (self._temporary or self._replaced(key, now)):
-                    self._remove(key, file)
+                    await self._remove(key, file)
             if not files:
-                del self._earlier[key]
+                self._earlier.pop(key, None)
         size = sum(file.size for _, file in self._all())
         for key, file in list(self._all()):
             if size <= self._limit:
                 return
-            if file is not newest and not _young(file) and self._remove(key, file):
+            if file is not newest and not _young(file) and await self._remove(key, file):
                 size -= file.size
 
     def _replaced(self, key: str, now: datetime.datetime) -> bool:
@@ -413,8 +411,8 @@ class Spool:
         newest = self._files.get(key)
         return newest is None or now - newest.times.begun >= _REPLACED
 
-    def _open(self) -> tuple[Path, list[str]]:
-        """Return the folder, and the names of the files of earlier servers and of other processes."""
+    def _open(self, now: datetime.datetime) -> tuple[Path, list[Snapshot]]:
+        """Return the folder, and the files of earlier servers and of other processes."""
         folder, self._temporary = self._where()
         while self._temporary and self._lock is None:
             try:
@@ -436,23 +434,36 @@ class Spool:
                     continue
                 private.close(path)
                 found.append((name.times, path.name))
-        return folder, [name for _, name in sorted(found, key=lambda pair: pair[0].begun)]
+        found.sort(key=lambda pair: pair[0].begun)
+        return folder, _snapshots(folder, (name for _, name in found), now)
 
 
-def _names(folder: Path, prefix: str = "") -> list[str]:
-    with os.scandir(folder) as entries:
-        return [entry.name for entry in entries if entry.name.startswith(prefix)]
-
-
-def _uses(folder: Path) -> dict[str, float]:
-    """Return when the files of a folder were last used, by their names."""
-    found = {}
+def _look_around(
+    folder: Path, known: Collection[str], now: datetime.datetime, prefix: str = ""
+) -> tuple[list[Snapshot], dict[str, float]]:
+    """Return the files of a folder that are not known, and when the known ones were last used, by their names."""
+    new, uses = [], {}
     with os.scandir(folder) as entries:
         for entry in entries:
-            with suppress(OSError):
-                if SnapshotName.read(entry.name) is not None and entry.is_file():
-                    status = entry.stat()
-                    found[entry.name] = max(status.st_atime, status.st_mtime)
+            if not entry.name.startswith(prefix):
+                continue
+            if entry.name not in known:
+                new.append(entry.name)
+                continue
+            with suppress(OSError):  # another process has just removed it
+                status = entry.stat()
+                uses[entry.name] = max(status.st_atime, status.st_mtime)
+    return _snapshots(folder, new, now), uses
+
+
+def _snapshots(folder: Path, names: Iterable[str], now: datetime.datetime) -> list[Snapshot]:
+    """Return files that other processes wrote. Names of anything else are left out."""
+    found = []
+    for text in names:
+        name = SnapshotName.read(text)
+        if name is not None and name.times is not None:
+            with suppress(OSError):  # another process has just removed it
+                found.append(Snapshot.of(folder / text, name, now))
     return found
 
 

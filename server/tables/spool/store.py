@@ -24,7 +24,7 @@ _SWEEP_PART = 20
 # A replaced file stays longer than in a folder: the store does not know who still reads it.
 _REPLACED = 6 * READING
 # An answer waits for the store, but not for long.
-OPTIONS = {"config_kwargs": {"connect_timeout": 2, "read_timeout": 10, "retries": {"max_attempts": 1}}}
+OPTIONS = {"config_kwargs": {"connect_timeout": 2, "read_timeout": 10, "retries": {"max_attempts": 0}}}
 
 T = TypeVar("T")
 
