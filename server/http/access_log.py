@@ -119,7 +119,7 @@ class AccessLog:
         found.ended[status, outcome] += 1
         found.bytes += facts.size
         if facts.first is None:
-            found.at_once.counts[bisect_left(BOUNDS, seconds)] += 1
+            found.at_once.counts[0 if seconds <= BOUNDS[0] else bisect_left(BOUNDS, seconds)] += 1
             found.at_once.seconds += seconds
         else:
             found.first.note(facts.first)

@@ -89,7 +89,9 @@ class GraphQL:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers, limits = RequestHeaders.of(scope), self._limits
-        facts: RequestFacts | None = scope.get(LOG_FACTS)
+        facts: RequestFacts | None = None
+        if LOG_FACTS in scope:
+            facts = scope[LOG_FACTS]
         accept = headers.get("accept")
         safe = scope["method"] in _SAFE
         if safe and wants_page(accept) and not _has_query(scope["query_string"]):

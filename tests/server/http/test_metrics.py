@@ -85,7 +85,6 @@ def stand(world: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         "KEYS_FILE": str(folder / "keys.sqlite"),
         "AUTH": "required",
         "LOG_LEVEL": "info",
-        "LOG_FORMAT": "json",
         "SLOW_SECONDS": "0.000001",
     }
     with served(folder, folder / "log", **settings) as address, httpx.Client(base_url=address) as client:

@@ -71,7 +71,6 @@ def collected(world: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Itera
         "GAMEHUB_TOKEN": world.gamehub_token,
         "KEYS_FILE": str(folder / "keys.sqlite"),
         "LOG_LEVEL": "info",
-        "LOG_FORMAT": "json",
         "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{listening.server_port}",
         "OTEL_SERVICE_NAME": "graph-of-the-test",
     }
