@@ -84,9 +84,9 @@ class SharedCalls:
         if isinstance(found, Result):
             if found.failed:
                 raise _error_of(found.value, call)
-            answer = await self._answer_of(found, name, call, time.monotonic() - started)
-            if answer is not None:
-                return answer
+            theirs = await self._answer_of(found, name, call, time.monotonic() - started)
+            if theirs is not None:
+                return theirs
         if not isinstance(found, Lease):
             requested_at = self._now()
             return SharedAnswer(await self._source.fetch(call), requested_at)

@@ -146,17 +146,20 @@ class RedisStore:
         return None
 
     def _name(self, key: Key) -> bytes:
-        return f"{self._prefix}{key[0]}:{key[1]}".encode()
+        # In a Cluster the days of a series are on one node, which gives them in one command.
+        series = f"{{{key[0]}}}" if self._redis.is_cluster else key[0]
+        return f"{self._prefix}{series}:{key[1]}".encode()
 
     async def _walk(self, client: Any, report: str | None) -> AsyncIterator[tuple[bytes, Key]]:
-        start = _GLOB.sub(r"\\\1", f"{self._prefix}{report}:" if report is not None else self._prefix)
+        brace = "{" if self._redis.is_cluster else ""
+        start = _GLOB.sub(r"\\\1", f"{self._prefix}{brace}{report}:" if report is not None else self._prefix)
         seen = set()  # SCAN may return a key twice
         async for name in client.scan_iter(match=f"{start}*", count=_BATCH):
             # only the times of entries without days contain colons; origin, caller, parameters and days have none
             parts = name.decode().removeprefix(self._prefix).split(":", 5)
             if name not in seen and len(parts) == 6:
                 seen.add(name)
-                yield name, (":".join(parts[:5]), parts[5])
+                yield name, (":".join(parts[:5]).strip("{}"), parts[5])
 
 
 def _batches(names: list[bytes]) -> Iterator[list[bytes]]:
