@@ -32,7 +32,7 @@ _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 
 
 class _SharedError(msgspec.Struct, array_like=True):
-    """What other servers learn of a failed call. No error contains a secret."""
+    """The part of a failed call that other servers get. No error contains a secret."""
 
     code: str
     message: str
