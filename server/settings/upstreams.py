@@ -57,7 +57,8 @@ class UpstreamSettings(BaseSettings):
     gamehub_calls_per_minute: int = setting(
         0,
         "Requests that GameHub may be sent in any minute, retries included; the others wait, and those that cannot be "
-        "sent before their deadline fail with `OVERLOADED`. 0 is no limit. Each server counts its own.",
+        "sent before their deadline fail with `OVERLOADED`. 0 is no limit. The servers of a Redis count "
+        "together; without one, each server counts its own.",
         VENDOR,
         ge=0,
         le=100_000,

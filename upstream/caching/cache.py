@@ -28,7 +28,7 @@ from upstream.caching.day_checks import DayChecks, DaySource
 from upstream.caching.day_entry import NO_PRINT, DayEntry
 from upstream.caching.day_reader import EXCUSED, DayReader, EarlierEntry, shares_of, wait_for_all, worst_error
 from upstream.caching.kept_entries import KeptEntries
-from upstream.caching.store import Key, MemoryStore, Pattern, Store
+from upstream.caching.store import Key, MemoryStore, Pattern, Store, nothing
 from upstream.caching.trust import Trust
 from upstream.call import Answer, CachedShare, Call, MadeCall, Provenance, Reading
 from upstream.client import Listener
@@ -254,7 +254,7 @@ class DayCache:
     ) -> int:
         """Forget cached rows: of a report (its code: "R5"), of series with these parameters, of these days.
 
-        `at` is the moment of the request, if it was made earlier.
+        `at` is the moment of the request, if it was made earlier. Rows that were read since then stay.
 
         Return the number of entries. Rows that are being fetched meanwhile are not cached. Files of tables and exported
         partitions of these days count as outdated. Raise ConnectionError when the store is out of reach.
@@ -265,8 +265,13 @@ class DayCache:
             self._shared.forgotten_at = max(at or self._now(), self._shared.forgotten_at)
         found = 0
         if self._cached is not None:
-            self._cached.generation += 1
-            found = await self._cached.store.clear(Pattern(report, params or {}, first_day, last_day))
+            spare = nothing
+            if at is None:
+                self._cached.generation += 1
+            else:
+                self._cached.forgotten_at = max(at, self._cached.forgotten_at)
+                spare = partial(day_entry.read_since, days.microseconds(at))
+            found = await self._cached.store.clear(Pattern(report, params or {}, first_day, last_day), spare)
         forgotten = None
         if first_day is not None and last_day is not None:
             forgotten = [first_day + _DAY * number for number in range((last_day - first_day).days + 1)]
@@ -417,7 +422,7 @@ class DayCache:
             packed = pack_all([(key, Share(rows, Claim(RowOrder.NONE), _NO_FETCH), trusted, NO_PRINT)], requested_at)
             summary.keep(key, None, dict(packed.get(trusted, ())).get(key))
             if not fetched.shared:
-                await cached.write(packed, generation)
+                await cached.write(packed, generation, requested_at)
         finally:
             fetched.give()
         return summary.answer(call, rows, "miss")

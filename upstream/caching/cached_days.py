@@ -45,6 +45,7 @@ class CachedDays:
         self.store = store
         self.orders = RowOrders()
         self.generation = 0  # counts how often entries were forgotten
+        self.forgotten_at = ANY_AGE  # rows that were requested earlier were forgotten since
         self.keep_for = trust.longest + stale_for
         self._zone = zone
         self._trust = trust
@@ -109,12 +110,14 @@ class CachedDays:
             return True
         return self.orders.settle(shape, [entry.claim for entry in filled], self._now()) is not None
 
-    async def write(self, packed: Mapping[float, list[tuple[Key, bytes]]], generation: int) -> None:
+    async def write(
+        self, packed: Mapping[float, list[tuple[Key, bytes]]], generation: int, requested_at: datetime.datetime
+    ) -> None:
         """Write entries, by the seconds for which they are trusted, unless entries were forgotten meanwhile."""
         for fresh_for, entries in packed.items():
-            if generation == self.generation:
+            if generation == self.generation and requested_at >= self.forgotten_at:
                 await self.store.set_many(entries, max(fresh_for, self._trust.longest) + self._stale_for)
-            if generation != self.generation:
+            if generation != self.generation or requested_at < self.forgotten_at:
                 # Forgotten while they were written.
                 await self.store.delete([key for key, _ in entries])
 

@@ -139,6 +139,11 @@ def unpack(value: bytes) -> DayEntry:
     return DayEntry(requested_at, fresh_until, fetch, claim, count, value, HEAD + places, print, version)
 
 
+def read_since(moment: int, value: bytes) -> bool:
+    """Return whether the rows of an entry were read at this moment, in microseconds, or later."""
+    return len(value) >= HEAD and bool(_HEAD.unpack_from(value)[0] >= moment)
+
+
 @lru_cache(maxsize=64)
 def form(row: type[Row]) -> str:
     """Return a short name for the form of these rows. It changes when one of their structs changes."""

@@ -153,7 +153,7 @@ class DayReader:
             found.values = dict(itertools.chain.from_iterable(entries.values()))
             await self._record_changes(cut, pieces, found.values, earlier, requested_at)
             if not found.shared:
-                await cached.write(entries, generation)
+                await cached.write(entries, generation, requested_at)
 
     async def _record_changes(
         self,

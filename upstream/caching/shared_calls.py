@@ -32,7 +32,7 @@ _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 
 
 class _SharedError(msgspec.Struct, array_like=True):
-    """What other servers learn of a failed call. No error contains a secret."""
+    """The part of a failed call that other servers get. No error contains a secret."""
 
     code: str
     message: str
@@ -84,9 +84,9 @@ class SharedCalls:
         if isinstance(found, Result):
             if found.failed:
                 raise _error_of(found.value, call)
-            answer = await self._answer_of(found, name, call, time.monotonic() - started)
-            if answer is not None:
-                return answer
+            theirs = await self._answer_of(found, name, call, time.monotonic() - started)
+            if theirs is not None:
+                return theirs
         if not isinstance(found, Lease):
             requested_at = self._now()
             return SharedAnswer(await self._source.fetch(call), requested_at)

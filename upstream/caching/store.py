@@ -66,6 +66,16 @@ class StoreStats:
     spoilt: int = 0
 
 
+Spare = Callable[[bytes], bool]
+"""Say from the first bytes of a value (`SPARE_BYTES`) whether it stays."""
+SPARE_BYTES = 64
+
+
+def nothing(value: bytes) -> bool:
+    """Spare no value."""
+    return False
+
+
 class Store(Protocol):
     """Store bytes by key, each for a time. A store never fails: if it has a problem, it answers with what it has."""
 
@@ -90,8 +100,8 @@ class Store(Protocol):
     async def delete(self, keys: Sequence[Key]) -> None:
         """Forget these."""
 
-    async def clear(self, pattern: Pattern) -> int:
-        """Forget all that match; their number."""
+    async def clear(self, pattern: Pattern, spare: Spare = nothing) -> int:
+        """Forget all that match, except for values that `spare` accepts, given their first bytes. Return the number."""
 
     async def stats(self) -> StoreStats:
         """Return the statistics."""
@@ -159,9 +169,9 @@ class MemoryStore:
         for key in keys:
             self._drop(key)
 
-    async def clear(self, pattern: Pattern) -> int:
-        """Forget all that match."""
-        meant = [key for key in self._entries if pattern.matches(key)]
+    async def clear(self, pattern: Pattern, spare: Spare = nothing) -> int:
+        """Forget all that match, except for those to spare."""
+        meant = [key for key, entry in self._entries.items() if pattern.matches(key) and not spare(entry[0])]
         await self.delete(meant)
         return len(meant)
 

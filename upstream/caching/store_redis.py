@@ -14,7 +14,7 @@ from typing import Any
 import structlog
 
 from upstream.caching.seal import beginning, needed, opened, seal
-from upstream.caching.store import Key, Pattern, StoreStats
+from upstream.caching.store import SPARE_BYTES, Key, Pattern, Spare, StoreStats, nothing
 from upstream.redis.connection import RedisConnection, RedisDown
 
 _log = structlog.get_logger("upstream.store")
@@ -110,14 +110,19 @@ class RedisStore:
         if names:
             await self._redis.attempt(lambda client: client.unlink(*names))
 
-    async def clear(self, pattern: Pattern) -> int:
-        """Forget all that match, which takes a walk over all keys. Raises ConnectionError if Redis does not answer: a
-        person who wants rows to be forgotten must not read that there were none.
+    async def clear(self, pattern: Pattern, spare: Spare = nothing) -> int:
+        """Forget all that match, except for those to spare, which takes a walk over all keys. Return the number.
+
+        Raises ConnectionError if Redis does not answer: a person who wants rows to be forgotten must not read that
+        there were none.
         """
 
         async def walk(client: Any) -> int:
-            meant = [name async for name, key in self._walk(client, pattern.report) if pattern.matches(key)]
-            for batch in _batches(meant):
+            meant = [(name, key) async for name, key in self._walk(client, pattern.report) if pattern.matches(key)]
+            if spare is not nothing:
+                found = await self.peek_many([key for _, key in meant], SPARE_BYTES)
+                meant = [one for one, value in zip(meant, found, strict=True) if value is None or not spare(value)]
+            for batch in _batches([name for name, _ in meant]):
                 await client.unlink(*batch)
             return len(meant)
 
@@ -146,17 +151,20 @@ class RedisStore:
         return None
 
     def _name(self, key: Key) -> bytes:
-        return f"{self._prefix}{key[0]}:{key[1]}".encode()
+        # In a Cluster the days of a series are on one node, which gives them in one command.
+        series = f"{{{key[0]}}}" if self._redis.is_cluster else key[0]
+        return f"{self._prefix}{series}:{key[1]}".encode()
 
     async def _walk(self, client: Any, report: str | None) -> AsyncIterator[tuple[bytes, Key]]:
-        start = _GLOB.sub(r"\\\1", f"{self._prefix}{report}:" if report is not None else self._prefix)
+        brace = "{" if self._redis.is_cluster else ""
+        start = _GLOB.sub(r"\\\1", f"{self._prefix}{brace}{report}:" if report is not None else self._prefix)
         seen = set()  # SCAN may return a key twice
         async for name in client.scan_iter(match=f"{start}*", count=_BATCH):
             # only the times of entries without days contain colons; origin, caller, parameters and days have none
             parts = name.decode().removeprefix(self._prefix).split(":", 5)
             if name not in seen and len(parts) == 6:
                 seen.add(name)
-                yield name, (":".join(parts[:5]), parts[5])
+                yield name, (":".join(parts[:5]).strip("{}"), parts[5])
 
 
 def _batches(names: list[bytes]) -> Iterator[list[bytes]]:

@@ -60,6 +60,11 @@ class RedisConnection:
         self._running: set[asyncio.Task[Any]] = set()  # also commands whose callers have left
 
     @property
+    def is_cluster(self) -> bool:
+        """Return whether the keys are spread over the nodes of a Cluster. Keys with equal `{…}` are on one node."""
+        return self.address.kind is RedisKind.CLUSTER
+
+    @property
     def down(self) -> bool:
         """Return whether the last command failed."""
         return self._reason is not None
@@ -113,12 +118,23 @@ class RedisConnection:
 
     async def get_many(self, names: Sequence[bytes]) -> list[Any]:
         """Return the values of many names, in one round trip to each server. Raises RedisDown."""
-        if self.address.kind is not RedisKind.CLUSTER:
+        if not self.is_cluster:
             return await self.run(lambda client: client.mget(names))
-        return await self.pipeline([("GET", name) for name in names])
+        # One command for the names of each slot, which is cheaper than one for each name.
+        slots: dict[int, list[int]] = {}
+        for place, name in enumerate(names):
+            slots.setdefault(self.client.keyslot(name), []).append(place)
+        found: list[Any] = [None] * len(names)
+        answers = await self.pipeline([("MGET", *(names[place] for place in places)) for places in slots.values()])
+        for places, values in zip(slots.values(), answers, strict=True):
+            if isinstance(values, Exception):
+                raise RedisDown(self.refused(values))
+            for place, value in zip(places, values, strict=True):
+                found[place] = value
+        return found
 
     async def pipeline(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
-        """Return the answers to many commands of one key each, in one round trip to each server. Raises RedisDown.
+        """Return the answers to many commands of one slot each, in one round trip to each server. Raises RedisDown.
 
         A command that Redis refuses has its error as the answer.
         """
@@ -138,7 +154,7 @@ class RedisConnection:
 
     async def info(self, client: Any) -> list[Mapping[str, Any]]:
         """Return what each server says about itself."""
-        if self.address.kind is not RedisKind.CLUSTER:
+        if not self.is_cluster:
             return [await client.info()]
         found = await client.info(target_nodes=RedisCluster.PRIMARIES)
         return [each for each in found.values() if isinstance(each, Mapping)] or [found]
@@ -241,7 +257,7 @@ def _client(address: RedisAddress, secure: Secure, timeout: float) -> tuple[Any,
         return Redis.from_pool(ConnectionPool(**{**options, **tls})), []
     if address.kind is RedisKind.CLUSTER:
         return _cluster(address, options, tls), []
-    manager = Sentinel([], **options)
+    manager = Sentinel([], **options)  # type: ignore[no-untyped-call]
     manager.sentinels = [
         Redis.from_pool(
             ConnectionPool(

@@ -15,7 +15,7 @@ from server.auth.keys import Keys
 from server.auth.limiter import Limiter
 from tests.server.auth.echo import echo
 from tests.server.serving import serving
-from tests.upstream.redis_server import RedisServer
+from tests.upstream.redis_server import RedisServer, redis_of_kind
 from upstream.redis.connection import RedisConnection
 
 ALL = frozenset({"explore", "tables", "admin"})
@@ -133,8 +133,14 @@ def test_without_credentials_each_address_counts() -> None:
         assert ask("192.0.2.2") == 200
 
 
-async def test_two_servers_count_together(redis: RedisServer) -> None:
-    one, other = AloneLimiter(Rates(3, 0), redis.url), AloneLimiter(Rates(3, 0), redis.url)
+@pytest.mark.parametrize("kind", ["single", "sentinel", "cluster"])
+async def test_two_servers_count_together(kind: str, tmp_path: Path) -> None:
+    with redis_of_kind(kind, tmp_path) as served:
+        await count_together(served.url)
+
+
+async def count_together(url: str) -> None:
+    one, other = AloneLimiter(Rates(3, 0), url), AloneLimiter(Rates(3, 0), url)
     over = [(await limiter.request("both", AS_SET)).over is not None for limiter in (one, other, one, other)]
     assert over == [False, False, False, True]
     for limiter in (one, other):

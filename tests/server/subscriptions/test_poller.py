@@ -34,7 +34,7 @@ class Room:
         self.read: list[tuple[int, bool]] = []  # the days of each call, and whether it must be fresh
         self.fails = False
 
-    async def fetch(self, call: Call, *, not_before: datetime.datetime | None = None) -> Answer[Any]:
+    async def fetch(self, call: Call, *, not_before: datetime.datetime | None = None, keep: float = 0.0) -> Answer[Any]:
         """Return the rows of the period of a call."""
         interval = call.interval
         self.read.append(((interval.end - interval.start).days, not_before is not None))
@@ -130,7 +130,9 @@ async def test_a_state(room: Room) -> None:
     jackpots = [rows.ProgressiveJackpotRow(description="a", value="1.00")]
 
     class Jackpots:
-        async def fetch(self, call: Call, *, not_before: datetime.datetime | None = None) -> Answer[Any]:
+        async def fetch(
+            self, call: Call, *, not_before: datetime.datetime | None = None, keep: float = 0.0
+        ) -> Answer[Any]:
             assert not_before is not None
             return Answer(list(jackpots))
 

@@ -164,7 +164,7 @@ async def test_a_failure_is_shared_with_those_who_wait_and_nobody_else(
     for each in both:
         each.gate.error = error
         each.gate.open.set()
-    found = await asyncio.gather(*asked, return_exceptions=True)
+    found: list[Any] = await asyncio.gather(*asked, return_exceptions=True)
     assert [(type(each), str(each), each.upstream_code, each.status) for each in found] == [
         (type(error), str(error), error.upstream_code, error.status)
     ] * 2

@@ -108,7 +108,8 @@ async def test_closing_waits_for_the_commands_whose_callers_left(redis: RedisSer
     connection = RedisConnection(redis.url, timeout=30, pause=0.0)
     store = RedisStore(connection)
     tasks = [asyncio.create_task(store.set_many([(KEY, b"x" * 1_000_000)], 60)) for _ in range(10)]
-    await asyncio.sleep(0.001)
+    while not connection._running:  # noqa: ASYNC110
+        await asyncio.sleep(0)
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)

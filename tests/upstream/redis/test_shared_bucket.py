@@ -23,7 +23,7 @@ def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 @pytest.fixture
 async def connections(served: ServedRedis) -> AsyncIterator[list[RedisConnection]]:
     async with redis_connection(served.url) as one, redis_connection(served.url) as other:
-        yield [one, other]  # type: ignore[list-item]
+        yield [one, other]
 
 
 async def drained(queue: Queue, requests: int, seconds: float) -> list[float]:
