@@ -166,6 +166,7 @@ async def die_during_a_call(mortal: Replica, other: Replica, moving: MovingSandb
     finally:
         moving.heal()
     assert isinstance(lost, httpx.TransportError)
+    assert isinstance(found, dict), found
     assert len(found["group"]["users"]["nodes"]) > 1
     # Its lease ended after three seconds. The limit is generous for a busy machine.
     assert datetime.datetime.now(datetime.UTC) - began < datetime.timedelta(seconds=25)
