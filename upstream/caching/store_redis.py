@@ -2,7 +2,7 @@
 
 A failure of Redis is never an error for the client. Other programs can write to a Redis, so each value is bound to its
 key (`seal.py`). A value that does not fit its key is removed, counted and logged, and the day is read from the upstream
-again. The settings of Redis limit its size: `maxmemory`, and `maxmemory-policy volatile-lru` or `allkeys-lru`.
+again. The settings of Redis limit its size: `maxmemory`, and `maxmemory-policy volatile-lru`.
 """
 
 import asyncio
