@@ -13,7 +13,7 @@ SHELL := bash
 
 .DEFAULT_GOAL := help
 .PHONY: help serve test packages check fuzz-engine oracle lint install answers explorer bench bench-faults bench-planner bench-totals \
-	bench-hostile bench-restart amounts counts docs lock sbom audit clean
+	bench-hostile bench-restart bench-scale amounts counts docs lock sbom audit clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -111,6 +111,10 @@ bench-restart: install ## requests that are lost when a server stops under load
 
 bench-hostile: install ## what hostile requests and slow sockets cost, and what they cost others
 	@$(BIN)/python benchmarks/hostile_bench.py $(ARGS)
+
+bench-scale: install ## two replicas and two workers: a soak, restarts, killed processes, a cold key, and what a business needs
+	@$(BIN)/python benchmarks/scale_bench.py $(ARGS)
+	@$(BIN)/python benchmarks/scale_needs.py
 
 amounts: install ## a million random amounts through the whole path, digit for digit
 	@$(BIN)/python benchmarks/amounts_bench.py $(ARGS)

@@ -149,7 +149,7 @@ def main() -> None:
         for _ in range(rounds):
             log = folder / "log"
             if options.workers > 1:
-                settings |= {"WORKERS": str(options.workers), "LOG_LEVEL": "info", "LOG_FORMAT": "json"}
+                settings |= {"WORKERS": str(options.workers), "LOG_LEVEL": "info"}
             with launched(folder, log, **settings) as (address, process):
                 parts = urlsplit(address)
                 assert parts.hostname is not None

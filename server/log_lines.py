@@ -7,6 +7,7 @@ server or the process.
 import asyncio
 import atexit
 import logging
+import select
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,12 +21,14 @@ MOST_LINES = 200
 class LogLines:
     """Lines that are not written yet, texts or bytes as the stream demands, in their order.
 
-    A stream that cannot be written to, for example on a full disk, loses lines and fails no request.
+    A stream that cannot be written to, for example on a full disk, loses lines and fails no request. Other processes
+    may write to a `shared` stream at the same time, and no line is written into another one.
     """
 
-    def __init__(self, stream: IO[Any], end: Any) -> None:
+    def __init__(self, stream: IO[Any], end: Any, *, shared: bool = False) -> None:
         self._stream = stream
         self._end = end
+        self._shared = shared
         self._lines: list[Any] = []
         self._writing = threading.RLock()
         self._loop: asyncio.AbstractEventLoop | None = None  # that of a server, which writes in batches
@@ -53,11 +56,25 @@ class LogLines:
             del self._lines[: len(lines)]
             if not lines:
                 return
-            try:
-                self._stream.write(self._end.join(lines) + self._end)
-                self._stream.flush()
-            except OSError:
-                pass
+            for part in self._parts(lines) if self._shared else (lines,):
+                try:
+                    self._stream.write(self._end.join(part) + self._end)
+                    self._stream.flush()
+                except OSError:
+                    pass
+
+    def _parts(self, lines: list[Any]) -> Iterator[list[Any]]:
+        """Divide lines into parts that a pipe takes as a whole, as far as single lines allow."""
+        part: list[Any] = []
+        size = 0
+        for line in lines:
+            length = len(line) + 1
+            if part and size + length > select.PIPE_BUF:
+                yield part
+                part, size = [], 0
+            part.append(line)
+            size += length
+        yield part
 
     @contextmanager
     def batches(self) -> Iterator[None]:

@@ -71,10 +71,11 @@ class _Output:
 _output = _Output()
 
 
-def set_up(level: str, format: str) -> None:
-    """Set up logging for the whole process."""
+def set_up(level: str, format: str, *, shared_stderr: bool = False) -> None:
+    """Set up logging for the whole process. Other processes write to a shared stderr, too."""
     as_json = format == "json" or (format == "auto" and not sys.stderr.isatty())
-    lines = LogLines(sys.stderr.buffer, b"\n") if as_json else LogLines(sys.stderr, "\n")
+    stream, line_end = (sys.stderr.buffer, b"\n") if as_json else (sys.stderr, "\n")
+    lines = LogLines(stream, line_end, shared=shared_stderr)
     _output.lines, _output.as_json, _output.level = lines, as_json, logging.getLevelNamesMapping()[level.upper()]
     shared: Sequence[Processor] = (
         add_context,

@@ -23,6 +23,8 @@ def launched(
     """Yield the address and the process, which has an interpreter of its own if it is `fresh`."""
     errors = Path(log).open("w") if log is not None else None  # noqa: SIM115
     environment = {**os.environ, "ERROR_JOURNAL": str(folder / "errors.sqlite"), "LOG_LEVEL": "error", **settings}
+    if environment.get("LOG_FORMAT") == "json":
+        environment["LOG_FORMAT"] = "auto"  # the same in a file, but the address is said on stdout, too
     start = Fresh if fresh else partial(Piped, "gamehub-graph")
     server = start("serve", "--port", "0", folder=folder, environment=environment, stderr=errors)
     try:

@@ -118,12 +118,18 @@ class GraphServer(uvicorn.Server):
         ending = self._ending
         quiet = dict.fromkeys(self.server_state.connections, time.monotonic())
         self.server_state.default_headers.append((b"connection", b"close"))
-        if not ending.shared:
+        if ending.shared:
+            self._stop_accepting()
+            await ending.streams()
+        else:
             ending.begin()
             await self._while(lambda: True, ending.drain)
-        if not self.force_exit:
-            await ending.streams()
-        await self._stop_accepting()
+            if not self.force_exit:
+                await ending.streams()
+            self._bound.refuse_newcomers()
+            await self._while(lambda: True, HANDSHAKE_SECONDS)
+            await self._while(lambda: self._bound.waiting, QUIET_SECONDS, tick=0)
+            self._stop_accepting()
         for connection in list(self.server_state.connections):
             if not isinstance(connection, ClientConnection):
                 connection.shutdown()  # a WebSocket, whose subscriptions have ended before
@@ -144,12 +150,7 @@ class GraphServer(uvicorn.Server):
         while going() and time.monotonic() < end and not self.force_exit:  # noqa: ASYNC110
             await asyncio.sleep(tick)
 
-    async def _stop_accepting(self) -> None:
-        """Accept the connections that wait, and then none."""
-        if not self._ending.shared:
-            self._bound.refuse_newcomers()
-            await self._while(lambda: True, HANDSHAKE_SECONDS)
-            await self._while(lambda: self._bound.waiting, QUIET_SECONDS, tick=0)
+    def _stop_accepting(self) -> None:
         for server in self.servers:
             server.close()
         self._bound.close()

@@ -42,6 +42,7 @@ def inconsistencies(settings: Settings) -> list[str]:
     lines += _plain_lines(settings) + _caller_lines(settings) + _tls_lines(settings)
     if not lines:
         lines += _worker_lines(settings)
+    lines += _flight_lines(settings)
     if settings.gamelog_agents_file is not None:
         try:
             read_agents(settings.gamelog_agents_file)
@@ -50,8 +51,20 @@ def inconsistencies(settings: Settings) -> list[str]:
     return lines
 
 
+def _flight_lines(settings: Settings) -> list[str]:
+    """Describe a port of Flight SQL that is open to a network, beside a unix socket that is not."""
+    beside = settings.unix_socket is not None and settings.sql_flight_port != 0
+    is_open = settings.auth == "open" and settings.allow_open == "no" and not is_loopback(settings.host)
+    if not (beside and is_open):
+        return []
+    return [
+        f"SQL_FLIGHT_PORT listens at HOST={settings.host}, which everybody on its network reaches, though AUTH=open: "
+        "set AUTH=required, or HOST to a loopback address"
+    ]
+
+
 def _worker_lines(settings: Settings) -> list[str]:
-    """Describe limits of the vendors that cannot be divided by the workers, and what a unix socket cannot do."""
+    """Describe limits of the vendors that cannot be divided by the workers."""
     names = ["gamehub_concurrency", "gamelog_concurrency"]
     names += [] if settings.cache_in_redis else ["gamehub_calls_per_minute", "gamelog_calls_per_minute"]
     return [

@@ -59,7 +59,7 @@ class _PartOfSettings(BaseSettings):
 def _read(kind: type[T], env_file: Path, lines: list[str]) -> T:
     """Return the settings of the environment and the file. Raises WrongSettings, which begins with `lines`."""
     try:
-        return kind(_env_file=env_file)  # type: ignore[call-arg]  # pydantic-settings' own argument
+        return kind(_env_file=env_file)
     except ValidationError as error:
         raise WrongSettings(lines + [_line(problem) for problem in error.errors(include_url=False)]) from None
     except UnicodeDecodeError:

@@ -8,7 +8,7 @@ counters of the file to those of all workers that have ended.
 import asyncio
 import os
 from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
 
 import msgspec
@@ -18,6 +18,7 @@ from prometheus_client.exposition import generate_latest
 from upstream import private
 
 SECONDS = 2.0  # for the answer of a worker
+WORKERS = "gamehub_graph_workers"
 _TRIES = 5
 _ENDED = "ended"
 _FILE, _SOCKET = ".figures", ".sock"
@@ -27,7 +28,7 @@ _NEWEST = ("_info", "_timestamp_seconds", "_breaker_open", "_ready")
 _OLDEST = ("_start_time_seconds", "_created")
 
 
-class Sample(msgspec.Struct, array_like=True):
+class FigureSample(msgspec.Struct, array_like=True):
     """One number: its name, its labels and its value."""
 
     name: str
@@ -35,23 +36,23 @@ class Sample(msgspec.Struct, array_like=True):
     value: float
 
 
-class Family(msgspec.Struct, array_like=True):
+class FigureFamily(msgspec.Struct, array_like=True):
     """The samples of one metric."""
 
     name: str
     documentation: str
     kind: str
-    samples: list[Sample]
+    samples: list[FigureSample]
 
 
-class Snapshot(msgspec.Struct, array_like=True):
+class FigureSnapshot(msgspec.Struct, array_like=True):
     """The figures of one process; in the file of the ended workers, the sum of theirs, and their process ids."""
 
-    families: list[Family]
+    families: list[FigureFamily]
     of: list[int]
 
 
-_decoder = msgspec.msgpack.Decoder(Snapshot)
+_decoder = msgspec.msgpack.Decoder(FigureSnapshot)
 
 
 class WorkerFigures:
@@ -83,15 +84,18 @@ class WorkerFigures:
 
     async def exposition(self, registry: CollectorRegistry) -> bytes:
         """Return the sums, in the text format of Prometheus."""
-        return generate_latest(_Summed(merged(await self._snapshots(registry))))  # type: ignore[arg-type]
+        snapshots = await self._snapshots(registry)
+        living = FigureSample(WORKERS, (), len(snapshots) - 1)
+        family = FigureFamily(WORKERS, "Workers of this server that live.", "gauge", [living])
+        return generate_latest(_Summed([*merged(snapshots), family]))
 
     def _written(self, registry: CollectorRegistry) -> bytes:
         """Return the figures of this process, which are in its file from now on."""
-        content = msgspec.msgpack.encode(Snapshot(families_of(registry.collect()), [self._own]))
+        content = msgspec.msgpack.encode(FigureSnapshot(families_of(registry.collect()), [self._own]))
         _write(self._folder / f"{self._own}{_FILE}", content)
         return content
 
-    async def _snapshots(self, registry: CollectorRegistry) -> list[Snapshot]:
+    async def _snapshots(self, registry: CollectorRegistry) -> list[FigureSnapshot]:
         """Return the figures of all workers. The supervisor may move those of a dead one meanwhile; then look again."""
         own = _decoder.decode(self._written(registry))
         for _ in range(_TRIES):
@@ -102,14 +106,13 @@ class WorkerFigures:
                 break
         return [ended, own, *(one for one in others if one is not None)]
 
-    async def _ask(self, pid: int) -> Snapshot | None:
+    async def _ask(self, pid: int) -> FigureSnapshot | None:
         """Return the figures of a sibling. One that does not answer has its last ones."""
         try:
             async with asyncio.timeout(SECONDS):
                 reader, writer = await asyncio.open_unix_connection(self._folder / f"{pid}{_SOCKET}")
-                content = await reader.read()
-                writer.close()
-                return _decoder.decode(content)
+                with closing(writer):
+                    return _decoder.decode(await reader.read())
         except (OSError, TimeoutError, msgspec.MsgspecError):
             return _read(self._folder / f"{pid}{_FILE}")
 
@@ -121,33 +124,33 @@ def bury(folder: Path, pid: int) -> None:
     if last is not None:
         ended = ended_in(folder)
         rising = [family for family in last.families if family.kind in _RISING]
-        families = merged([ended, Snapshot(rising, [])])
-        _write(folder / _ENDED, msgspec.msgpack.encode(Snapshot(families, [*ended.of, pid])))
+        families = merged([ended, FigureSnapshot(rising, [])])
+        _write(folder / _ENDED, msgspec.msgpack.encode(FigureSnapshot(families, [*ended.of, pid])))
         path.unlink(missing_ok=True)
     (folder / f"{pid}{_SOCKET}").unlink(missing_ok=True)
 
 
-def ended_in(folder: Path) -> Snapshot:
+def ended_in(folder: Path) -> FigureSnapshot:
     """Return the figures of the workers that have ended."""
-    return _read(folder / _ENDED) or Snapshot([], [])
+    return _read(folder / _ENDED) or FigureSnapshot([], [])
 
 
-def families_of(metrics: Iterable[Metric]) -> list[Family]:
+def families_of(metrics: Iterable[Metric]) -> list[FigureFamily]:
     """Return the figures of a registry."""
     return [
-        Family(
+        FigureFamily(
             metric.name,
             metric.documentation,
             metric.type,
-            [Sample(one.name, tuple(sorted(one.labels.items())), float(one.value)) for one in metric.samples],
+            [FigureSample(one.name, tuple(sorted(one.labels.items())), float(one.value)) for one in metric.samples],
         )
         for metric in metrics
     ]
 
 
-def merged(snapshots: Sequence[Snapshot]) -> list[Family]:
+def merged(snapshots: Sequence[FigureSnapshot]) -> list[FigureFamily]:
     """Return the sums, by name and labels. Of an info, a time or a state there is no sum but one value."""
-    found: dict[str, tuple[Family, dict[tuple[str, tuple[tuple[str, str], ...]], float]]] = {}
+    found: dict[str, tuple[FigureFamily, dict[tuple[str, tuple[tuple[str, str], ...]], float]]] = {}
     for snapshot in snapshots:
         for family in snapshot.families:
             _, values = found.setdefault(family.name, (family, {}))
@@ -155,11 +158,11 @@ def merged(snapshots: Sequence[Snapshot]) -> list[Family]:
                 key = (sample.name, sample.labels)
                 values[key] = _together(sample.name, values[key], sample.value) if key in values else sample.value
     return [
-        Family(
+        FigureFamily(
             family.name,
             family.documentation,
             family.kind,
-            [Sample(name, labels, value) for (name, labels), value in values.items()],
+            [FigureSample(name, labels, value) for (name, labels), value in values.items()],
         )
         for family, values in found.values()
     ]
@@ -174,7 +177,7 @@ def _together(name: str, one: float, other: float) -> float:
 class _Summed:
     """A registry of figures that are known already."""
 
-    def __init__(self, families: Iterable[Family]) -> None:
+    def __init__(self, families: Iterable[FigureFamily]) -> None:
         self._families = families
 
     def collect(self) -> Iterable[Metric]:
@@ -186,7 +189,7 @@ class _Summed:
             yield metric
 
 
-def _read(path: Path) -> Snapshot | None:
+def _read(path: Path) -> FigureSnapshot | None:
     try:
         return _decoder.decode(path.read_bytes())
     except (OSError, msgspec.MsgspecError):

@@ -1,5 +1,6 @@
 """Serve on a socket, in this process alone or in several workers. Both import everything that the server needs."""
 
+import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -21,7 +22,11 @@ from server.settings.reading import WrongSettings, load
 from server.workers.share import share_of
 from server.workers.siblings import NoSiblings, Siblings, WorkerSiblings
 from server.workers.supervisor import Supervisor, WorkerPlan
-from server.workers.worker import Worker
+from server.workers.worker import ServingWorker
+
+# The variable of libuv that lets a process wait a moment after each connection that it accepts. Otherwise the first
+# that looks takes all that wait.
+ONE_BY_ONE = "UV_TCP_SINGLE_ACCEPT"
 
 log = structlog.get_logger(__name__)
 
@@ -40,13 +45,14 @@ def serve_alone(live: LiveSettings, bound: ListeningSocket, closed: bool, listen
 def serve_together(live: LiveSettings, bound: ListeningSocket, closed: bool, listening: Callable[[], None]) -> int:
     """Serve in workers, and look after them in this process."""
     settings = live.first
+    os.environ.setdefault(ONE_BY_ONE, "1")
     folder = Path(tempfile.mkdtemp(prefix="gamehub-graph-workers-"))
 
-    def work(worker: Worker, live: LiveSettings) -> int:
+    def work(worker: ServingWorker, live: LiveSettings) -> int:
         settings = share_of(live.first, worker.number, live.first.workers)
         if settings.tables_spool_dir is None:
             settings = settings.model_copy(update={"tables_spool_dir": folder / "tables"})
-        logs.set_up(settings.log_level, settings.log_format)
+        logs.set_up(settings.log_level, settings.log_format, shared_stderr=True)
         made = _made(live.limited(settings), closed, WorkerSiblings(folder))
         if made is None:
             return FAILED

@@ -1,4 +1,4 @@
-"""What the processes of one server do together: one of them runs what exists once, and all count for `/metrics`."""
+"""The processes of one server together: one of them runs what exists once, and all count for `/metrics`."""
 
 import asyncio
 import fcntl
@@ -8,6 +8,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppres
 from pathlib import Path
 from typing import Protocol
 
+import structlog
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import generate_latest
 
@@ -18,6 +19,9 @@ Once = Callable[[], AbstractAsyncContextManager[None]]
 LOCK = "once.lock"
 # A worker that ended is followed after this time at the latest.
 LOOK_SECONDS = 0.5
+
+
+log = structlog.get_logger(__name__)
 
 
 class Siblings(Protocol):
@@ -81,16 +85,25 @@ class WorkerSiblings:
 
 
 async def _run_once(lock: int, once: Once, decided: asyncio.Event, end: asyncio.Event) -> None:
-    """Run `once` until the end, as soon as this process has the lock."""
-    while not _locked(lock):
+    """Run `once` until the end, as soon as this process has the lock. Raises what it raises at the start of the server.
+
+    Later, when it has to be taken over, a failure is logged, and this or another process tries again.
+    """
+    while not end.is_set():
+        if _locked(lock):
+            try:
+                async with once():
+                    decided.set()
+                    await end.wait()
+                    return
+            except Exception:
+                if not decided.is_set():
+                    raise
+                log.exception("what one worker does for all could not go on; a worker tries again")
+            fcntl.flock(lock, fcntl.LOCK_UN)
         decided.set()
         with suppress(TimeoutError):
             await asyncio.wait_for(end.wait(), LOOK_SECONDS)
-        if end.is_set():
-            return
-    async with once():
-        decided.set()
-        await end.wait()
 
 
 def _locked(file: int) -> bool:

@@ -24,7 +24,7 @@ from server import logs
 from server.cli.terminal import FAILED
 from server.listening.listening_socket import ListeningSocket
 from server.workers.figures import bury
-from server.workers.worker import READY, RETIRE, SIGNALLED, STOP, Worker
+from server.workers.worker import READY, RETIRE, SIGNALLED, STOP, ServingWorker
 
 S = TypeVar("S")
 
@@ -33,13 +33,15 @@ STEADY_SECONDS = 10.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
 # A signal to the whole process group reaches the supervisor, too, within this time.
 GROUP_SECONDS = 0.3
+# A worker that does not answer requests after this time is killed.
+START_SECONDS = 120.0
 # The time for the end of a worker, in addition to DRAIN_SECONDS and STOP_SECONDS.
 EXTRA_SECONDS = 15.0
 
 log = structlog.get_logger(__name__)
 
 # Runs a worker in its own process, with the settings as they are now, and returns its exit code.
-Work = Callable[[Worker, S], int]
+Work = Callable[[ServingWorker, S], int]
 
 
 @dataclass(eq=False)
@@ -67,7 +69,7 @@ class WorkerProcess:
 
 @dataclass(frozen=True, slots=True)
 class WorkerPlan(Generic[S]):
-    """What a supervisor does: how many workers it has, and how they work with the settings.
+    """The work of a supervisor: how many workers it has, and how they work with the settings.
 
     `reload` returns the settings as they are now, or None if they are wrong. `listening` is called when all workers
     answer requests for the first time. A worker that should end may take `seconds`.
@@ -139,6 +141,7 @@ class Supervisor(Generic[S]):
     def _until_next(self) -> float | None:
         """Return the seconds until something is due."""
         due = [*self._starts.values(), *self._asked.values()]
+        due += [worker.since + START_SECONDS for worker in self._workers.values() if not worker.ready]
         if self._stopping_since is not None:
             due.append(self._stopping_since + self._seconds)
         return max(min(due) - time.monotonic(), 0.0) if due else None
@@ -171,7 +174,7 @@ class Supervisor(Generic[S]):
                 os.close(other.ended)
             self._selector.close()
             theirs.setblocking(False)
-            code = self._work(Worker(place, theirs, self._folder), self._settings)
+            code = self._work(ServingWorker(place, theirs, self._folder), self._settings)
         except SystemExit as end:
             code = end.code if isinstance(end.code, int) else FAILED
         except BaseException:
@@ -291,6 +294,11 @@ class Supervisor(Generic[S]):
                     worker.kill()
                 self._stopping_since = now
             return
+        for worker in self._workers.values():
+            if not worker.ready and now - worker.since >= START_SECONDS:
+                log.error("worker.killed", worker=worker.place + 1, pid=worker.pid, why="it did not start in time")
+                worker.kill()
+                worker.since = now
         for pid in [pid for pid, at in self._asked.items() if at <= now]:
             del self._asked[pid]
             place = self._workers[pid].place

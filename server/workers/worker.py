@@ -24,7 +24,7 @@ READY, SIGNALLED = b"r", b"t"
 log = structlog.get_logger(__name__)
 
 
-class Worker:
+class ServingWorker:
     """A worker in its own process: its number, counted from 0, the channel to the supervisor, and the common folder."""
 
     def __init__(self, number: int, channel: socket.socket, folder: Path) -> None:
@@ -87,7 +87,7 @@ class _WorkerServer(GraphServer):
         listening: Callable[[], None],
         ending: Ending,
         patience: ClientTimeouts,
-        worker: Worker,
+        worker: ServingWorker,
     ) -> None:
         super().__init__(config, bound, listening, ending, patience.request_seconds)
         self._worker = worker

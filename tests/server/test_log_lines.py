@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -41,7 +42,7 @@ def test_a_server_loses_no_line(tmp_path: Path) -> None:
     log = tmp_path / "serve.log"
     ids = [f"id-{number}" for number in range(2 * MOST_LINES + 50)]
     with (
-        served(tmp_path, log, LOG_LEVEL="info", LOG_FORMAT="json") as address,
+        served(tmp_path, log, LOG_LEVEL="info") as address,
         httpx.Client(base_url=address, trust_env=False) as client,
     ):
         for id in ids[:-1]:
@@ -121,3 +122,24 @@ async def test_a_thread_does_not_wait_for_the_loop() -> None:
     with lines.batches():
         await asyncio.to_thread(lines.later, b"alone")
         assert stream.getvalue() == b"alone\n"
+
+
+def test_lines_of_several_processes_do_not_mix() -> None:
+    """A pipe takes PIPE_BUF bytes as a whole. What is longer, other processes may interrupt."""
+    written: list[bytes] = []
+
+    class Pipe(io.BytesIO):
+        def write(self, content: Any) -> int:
+            written.append(bytes(content))
+            return len(content)
+
+    lines = LogLines(Pipe(), b"\n", shared=True)
+    lines._waiting = True  # as in a batch
+    sent = [b"%d" % length + b"x" * length for length in (10, 3000, 1000, 90, 3000, 5000, 20, 20)]
+    for line in sent:
+        lines.later(line)
+    lines.flush()
+    assert b"".join(written) == b"\n".join(sent) + b"\n"
+    assert len(written) == 4
+    assert all(part.endswith(b"\n") for part in written)
+    assert [len(part) > 4096 for part in written] == [False, False, True, False]

@@ -20,9 +20,14 @@ from server.auth.openness import TooOpen, required
         ("required", True, "0.0.0.0", True),
         ("open", False, "127.0.0.1", False),
         ("open", True, "0.0.0.0", False),
+        # A unix socket usually stands behind a proxy.
+        (None, False, None, True),
+        (None, True, None, True),
+        ("required", False, None, True),
+        ("open", False, None, False),
     ],
 )
-def test_required(auth: str | None, allow_open: bool, host: str, expected: bool) -> None:
+def test_required(auth: str | None, allow_open: bool, host: str | None, expected: bool) -> None:
     assert required(auth, allow_open, host) is expected
 
 

@@ -209,6 +209,17 @@ def test_a_wrong_setting_is_one_clear_line(workspace: Workspace) -> None:
     assert "GAMEHUB_TOKEN or GAMEHUB_TOKEN_FILE is not set" in workspace.line("serve", code=2)
 
 
+def test_programs_can_read_why_a_server_does_not_start(fresh: Workspace) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        failed = fresh.run("serve", "--port", port, code=1, LOG_FORMAT="json")
+    wrong = fresh.run("serve", code=2, LOG_FORMAT="json", MAX_DEPTH="0", MAX_FIELDS="0")
+    assert (failed.stdout, wrong.stdout) == ("", "")
+    lines = [json.loads(line) for line in (failed.stderr + wrong.stderr).splitlines()]
+    assert {line["event"] for line in lines} == {"server.refused"}
+    assert [line["why"].partition(" ")[0] for line in lines] == ["port", "MAX_DEPTH", "MAX_FIELDS"]
+
+
 def test_no_command_sends_a_token_without_encryption(workspace: Workspace) -> None:
     remote = {"GAMEHUB_URL": "http://bingo.invalid/api", "GAMEHUB_TOKEN": "s3cret"}
     for command in ("serve", "check"):

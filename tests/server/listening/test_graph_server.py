@@ -63,6 +63,8 @@ class Stopping:
                 assert isinstance(connection, ClientConnection)
                 connection.stop(quiet=True)
         answer = body or scope["path"].encode()
+        if scope["path"] == "/who":
+            answer = f"{scope['client'][0]} at {scope['server'][0]}".encode()
         await send(
             {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(answer))]}
         )
@@ -155,3 +157,12 @@ def test_a_connection_is_closed_only_if_nothing_of_a_request_has_come() -> None:
         assert whole(running) == ("/close", True)
         clients[1].sendall(PARTS[1])
         assert [whole(client)[0] for client in clients] == ["/second", "body", "(closed)"]
+
+
+def test_a_client_over_ipv4_has_its_own_address_on_every_network() -> None:
+    with stopping(listen("::", 0)) as server:
+        port = server.address[1]
+        for host in ("127.0.0.1", "::1"):
+            with socket.create_connection((host, port), timeout=30) as client:
+                client.sendall(GET % b"who")
+                assert whole(client) == (f"{host} at {host}", False)

@@ -46,7 +46,7 @@ def test_a_long_name_with_one_wrong_letter_is_refused_everywhere(name: str, mean
 
 @pytest.mark.parametrize(
     ("name", "meant"),
-    [("PROT", "PORT"), ("HOTS", "HOST"), ("AUHT", "AUTH"), ("PORTT", "PORT")],
+    [("PROT", "PORT"), ("HOTS", "HOST"), ("AUHT", "AUTH"), ("PORTT", "PORT"), ("WORKRES", "WORKERS")],
 )
 def test_a_short_name_is_refused_in_the_file_alone(name: str, meant: str) -> None:
     """The short names of the environment belong to many programs."""

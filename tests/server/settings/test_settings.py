@@ -207,6 +207,15 @@ def test_a_token_is_one_word() -> None:
             {"JWT_JWKS_URL": "http://a.b/keys", "JWT_ISSUER": "https://a.b", "JWT_AUDIENCE": "graph"},
             "JWT_JWKS_URL begins with http://, so anybody on the way could let himself in; allowed is https",
         ),
+        (
+            {"UNIX_SOCKET": "graph.sock", "HOST": "0.0.0.0", "SQL_FLIGHT_PORT": "5", "AUTH": "open"},
+            "SQL_FLIGHT_PORT listens at HOST=0.0.0.0, which everybody on its network reaches, though AUTH=open: set",
+        ),
+        (
+            {"GAMEHUB_CONCURRENCY": "2", "WORKERS": "3"},
+            "GAMEHUB_CONCURRENCY is 2, less than WORKERS=3, which divide it: set fewer workers",
+        ),
+        ({"UNIX_SOCKET_MODE": "rw"}, "UNIX_SOCKET_MODE is not one of the allowed values; allowed is three digits"),
     ],
 )
 def test_settings_that_do_not_go_together(values: dict[str, str], says: str) -> None:

@@ -1,0 +1,1 @@
+"""Several servers behind one nginx, and the load on them."""
