@@ -45,8 +45,10 @@ def wheels(lock: Path) -> Path:
     """Return a folder with the archives of a lock file, which are not installed."""
 
     def download(into: Path) -> None:
+        # Debian's Python has pip in virtual environments only.
+        _run(sys.executable, "-m", "venv", into / "pip")
         pip = ("-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--require-hashes", "--no-deps")
-        _run(sys.executable, *pip, "--only-binary", ":all:", "--dest", into, "-r", lock)
+        _run(into / "pip" / "bin" / "python", *pip, "--only-binary", ":all:", "--dest", into, "-r", lock)
 
     return _installed(lock, download)
 
