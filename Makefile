@@ -13,7 +13,7 @@ SHELL := bash
 
 .DEFAULT_GOAL := help
 .PHONY: help serve test packages check fuzz-engine oracle lint install answers explorer bench bench-faults bench-planner bench-totals \
-	bench-hostile bench-restart bench-scale amounts counts docs lock sbom audit clean
+	bench-hostile bench-restart bench-scale spark amounts counts docs lock sbom audit clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -82,6 +82,15 @@ explorer: ## build the pages into server/pages (needs Node 20.19 or newer)
 
 bench-faults: install ## what faults of an upstream cost: wrong rows, secrets, latencies, requests, lost slots
 	@$(BIN)/python benchmarks/faults_bench.py $(ARGS)
+
+# pyspark has 450 MB and needs Java 17: a check of its own, and not a test.
+spark: install examples/spark/.venv/.installed ## read an export with Spark, and compare its figures with DuckDB's
+	@$(BIN)/python examples/spark/check.py --python examples/spark/.venv/bin/python
+
+examples/spark/.venv/.installed: examples/spark/requirements.txt
+	@$(PYTHON) -m venv examples/spark/.venv
+	@examples/spark/.venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
 
 # The servers to compare with are no part of the application: they have a lock of their own, for Python and for Node.
 bench: install $(PEERS)/.venv/.installed $(PEERS)/node/node_modules/.package-lock.json ## this server beside others

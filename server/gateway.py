@@ -270,6 +270,8 @@ class Gateway:
             origin=self._origin,
             spool_dir=settings.tables_spool_dir,
             spool_mebibytes=settings.tables_spool_mebibytes,
+            store_address=settings.tables_store,
+            store_mebibytes=settings.tables_store_mebibytes,
             open_seconds=settings.tables_open_seconds,
             filter_seconds=settings.request_timeout,
             trust=settings.trust,

@@ -14,7 +14,8 @@ from resolvers.caller import EVERYONE, Caller
 from server.auth import links
 from server.auth.attempts import Attempts
 from server.auth.credentials import WrongCredential, credential
-from server.auth.keys import AS_SET, PREFIX, Keys, KeysUnreadable, Rates, looks_like_key
+from server.auth.key import AS_SET, PREFIX, KeysUnreadable, Rates, looks_like_key
+from server.auth.keys import CurrentKeys, Keys
 from server.auth.limiter import Limiter
 from server.auth.permissions import TABLES, Area, area
 from server.auth.standing import RateStatus
@@ -64,7 +65,7 @@ class Authenticator:
         self,
         *,
         required: bool = False,
-        keys: Keys | None = None,
+        keys: CurrentKeys | None = None,
         tokens: "TokenVerifier | None" = None,
         signing_secret: Callable[[], str] = lambda: "",
         limiter: Limiter | None = None,
@@ -83,7 +84,7 @@ class Authenticator:
         settings = live.first
         return cls(
             required=required,
-            keys=Keys(settings.keys_path),
+            keys=_keys(settings, redis),
             tokens=_tokens(settings),
             signing_secret=live.signing_secret,
             limiter=Limiter(
@@ -93,16 +94,18 @@ class Authenticator:
         )
 
     async def __aenter__(self) -> Self:
-        """Return itself."""
+        """Begin to follow the keys."""
+        if self._keys is not None:
+            await self._keys.follow()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Write the remaining counts, and close the file of keys."""
+        """Write the remaining counts, and stop to follow the keys."""
         await self.limiter.aclose()
         if self._keys is not None:
-            self._keys.close()
+            await self._keys.aclose()
 
     def wrong(self) -> str | None:
         """Describe why no key lets anybody in; None if keys are readable, or if callers need none."""
@@ -111,7 +114,7 @@ class Authenticator:
         try:
             self._keys.by_id("")
         except KeysUnreadable:
-            return "the file of API keys cannot be read"
+            return "the API keys cannot be read"
         return None
 
     def by_key(self, headers: RequestHeaders) -> KnownCredential | None:
@@ -193,12 +196,9 @@ class Authenticator:
         if text is None or (foreign and not self.required):
             return None if self.required else KnownCredential(EVERYONE, name_of_stranger(address))
         try:
-            return self._by_link(scope) if by_link else await self._by_credential(text)
-        except KeysUnreadable:
-            raise RequestError(
-                503, "STORAGE_UNAVAILABLE", "The file of API keys cannot be read, so no key lets anybody in: make room "
-                "on its disk (KEYS_FILE) if it is full. The log says why.", {"Retry-After": "5"},
-            ) from None  # fmt: skip
+            return await (self._by_link(scope) if by_link else self._by_credential(text))
+        except KeysUnreadable as unreadable:
+            raise RequestError(503, "STORAGE_UNAVAILABLE", str(unreadable), {"Retry-After": "5"}) from None
         except GuessedCredential as wrong:
             # Check the credential before the lockout: a right one always passes, whatever others do at this address.
             wait = self._attempts.wait(address)
@@ -226,14 +226,14 @@ class Authenticator:
 
     async def _by_credential(self, text: str) -> KnownCredential:
         if looks_like_key(text) or self._tokens is None:
-            key = self._keys.key(text) if self._keys is not None else None
+            key = await self._keys.find(text) if self._keys is not None else None
             if key is None:
                 raise GuessedCredential("The key is wrong, revoked or expired.")
             return KnownCredential(key.caller, key.caller.name, key.rates, key.id)
         caller = await self._tokens.admitted(text)
         return KnownCredential(caller, caller.name)
 
-    def _by_link(self, scope: Scope) -> KnownCredential:
+    async def _by_link(self, scope: Scope) -> KnownCredential:
         secret = self.signing_secret()
         if not secret or self._keys is None:
             raise unauthenticated("This server signs no links: SIGNING_SECRET is not set.")
@@ -244,7 +244,7 @@ class Authenticator:
         except links.InvalidLink as wrong:
             kind = GuessedCredential if wrong.guessed else unauthenticated
             raise kind(f"The link is not accepted: {wrong}.") from None
-        key = self._keys.by_id(key_id)
+        key = await self._keys.find_id(key_id)
         if key is None:
             raise unauthenticated("The link is not accepted: the key it was made for is revoked or expired.")
         scope["query_string"] = rest
@@ -252,11 +252,19 @@ class Authenticator:
         return KnownCredential(caller, caller.name, key.rates, key.id)
 
 
-def _is_over(keys: Keys, key_id: str) -> bool:
+def _is_over(keys: CurrentKeys, key_id: str) -> bool:
     try:
         return keys.by_id(key_id) is None
     except KeysUnreadable:
         return True
+
+
+def _keys(settings: Settings, redis: "RedisConnection | None") -> CurrentKeys:
+    if settings.keys_store == "file" or redis is None:
+        return Keys(settings.keys_path)
+    from server.auth.shared_keys import SharedKeys  # the client of Redis is imported where it is used
+
+    return SharedKeys(redis)
 
 
 def _tokens(settings: Settings) -> "TokenVerifier | None":

@@ -8,7 +8,7 @@ import asyncio
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from server.auth.keys import AS_SET, UNLIMITED, Rates
+from server.auth.key import AS_SET, UNLIMITED, Rates
 from server.auth.standing import RateStatus
 
 if TYPE_CHECKING:  # imported at run time only where it is needed: see _open

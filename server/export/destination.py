@@ -1,6 +1,6 @@
-"""The place of an export: a local folder, or an object store that fsspec knows. No bucket is ever created.
+"""The place of an export, or of files that servers share: a folder, or an object store that fsspec knows.
 
-A file appears as a whole or not at all. Paths are relative to the place.
+No bucket is ever created. A file appears as a whole or not at all. Paths are relative to the place.
 """
 
 import hashlib
@@ -10,9 +10,11 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
@@ -33,9 +35,12 @@ class DestinationFailed(Exception):
 
 
 class Destination:
-    """Read and write files below one address. Raises WrongDestination for an address that cannot be used."""
+    """Read and write files below one address. Raises WrongDestination for an address that cannot be used.
 
-    def __init__(self, out: str) -> None:
+    `options` go to the file system of fsspec.
+    """
+
+    def __init__(self, out: str, options: Mapping[str, Any] = MappingProxyType({})) -> None:
         scheme = out.partition("://")[0].lower() if "://" in out else ""
         if scheme == "memory":
             raise WrongDestination(
@@ -44,7 +49,7 @@ class Destination:
         if scheme in READ_ONLY:
             raise WrongDestination(f"{scheme}:// can only be read: give a folder, or an address such as s3://bucket/x")
         try:
-            self._fs, root = fsspec.core.url_to_fs(out)
+            self._fs, root = fsspec.core.url_to_fs(out, **options)
         except ImportError as error:
             if scheme in EXTRAS:
                 needed = f"{EXTRAS[scheme]}, which is not installed: pip install 'gamehub-graph[s3]'"
@@ -93,6 +98,15 @@ class Destination:
                 with self._reported("read"):
                     raise content
         return {by_place[place]: content for place, content in contents.items() if isinstance(content, bytes)}
+
+    def fetch(self, path: str, file: Path) -> bool:
+        """Copy a file of the destination into a local file. Return False if there is none."""
+        with self._reported("read"):
+            try:
+                self._fs.get_file(self._path(path), str(file))
+            except FileNotFoundError:
+                return False
+        return True
 
     def sha256(self, path: str) -> str | None:
         """Return the SHA-256 of a file; None if there is none."""

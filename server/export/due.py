@@ -10,7 +10,7 @@ from server.export.ledger import WrongExport
 from server.export.prints import DayPrints
 from server.export.writer import DayWriter
 from server.tables.config import Changed, unchanged
-from server.tables.spool import LATE
+from server.tables.spool.spool import LATE
 from server.tables.window import TableWindow
 
 # Closed days outside the window whose fingerprints are compared: those that ended at most so long ago.

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from server.execution.freshness import Freshness
 from server.tables.answers import TableAnswers
-from server.tables.spool import ReadFile
+from server.tables.spool.spool import ReadFile
 
 
 class PageFiles:

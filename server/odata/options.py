@@ -24,7 +24,7 @@ MOST_PAGE_ROWS = 50_000
 _JSON = re.compile(r"(?:application/)?json(?:;.*)?", re.I)
 # The members of a token.
 _NUMBERS = ("at", "left", "skip", "count", "size")
-_TEXTS = ("day", "tag")
+_TEXTS = ("day", "tag", "tags")
 _MOST = 10**12
 _SIZE = re.compile(r"(?:odata\.)?maxpagesize\s*=\s*(\d{1,9})", re.I | re.ASCII)
 

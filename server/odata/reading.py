@@ -6,6 +6,7 @@ again. Sorting keeps its rows in memory, so their number has a limit.
 """
 
 import asyncio
+import base64
 import datetime
 import hashlib
 import time
@@ -25,11 +26,12 @@ from server.odata.apply import Apply, ResultRows, joined
 from server.odata.edm import key_of, kinds_of
 from server.odata.filter import Filter
 from server.odata.options import bad
-from server.tables.answers import TableAnswers, TableRequest
+from server.tables.answers import TRIES, TableAnswers, TableRequest, crowded
 from server.tables.arrow import texts
 from server.tables.formats import ROWS_FORMAT
 from server.tables.reading import ReadCost
-from server.tables.spool import ReadFile, Snapshot
+from server.tables.spool.snapshot import Snapshot
+from server.tables.spool.spool import ReadFile
 from server.tables.table import Table
 from server.tables.window import cut
 from upstream.values.days import Piece
@@ -38,6 +40,8 @@ MOST_SORTED = 200_000
 _PLACE_DIGITS = 7
 _SLICE = 16_384
 _ALL = "all"
+# The beginnings of the hashes of files in a token: so many letters for each, which are so many hexadecimal digits.
+_START, _DIGITS = 4, 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +125,8 @@ class _PageReading:
         self.answers = answers
         self.oldest: datetime.datetime | None = None
         self.files: list[ReadFile] = []
+        starts = (question.token or {}).get("tags")
+        self._starts = None if starts is None else _by_day(question.days, starts)
         self._costs: dict[str, ReadCost | None] = {}
         self.filtering = 0.0
         self.schema = pa.schema(
@@ -199,7 +205,7 @@ class _PageReading:
         stop = first + shown.num_rows
         following = None
         if stop < rows.num_rows:
-            following = {"at": stop, "tag": tag, "size": question.size}
+            following = self._following(stop, tag)
         number = count if question.count else None
         return ODataPage(shown.select(question.select), following, number, self.oldest, self.files)
 
@@ -230,7 +236,7 @@ class _PageReading:
         first = token["at"] if token else 0
         shown = _cut(results, question.skip + first, min(question.size, max(left - first, 0)))
         stop = first + sum(result.rows.num_rows for result in shown)
-        following = {"at": stop, "tag": tag, "size": question.size} if stop < left else None
+        following = self._following(stop, tag) if stop < left else None
         return ODataPage(pa.table({}), following, count, self.oldest, self.files, shown)
 
     def _finished(self, results: list[ResultRows], after: Filter | None) -> list[ResultRows]:
@@ -258,21 +264,22 @@ class _PageReading:
         ahead: asyncio.Task[Snapshot] | None = None
         try:
             for place in range(begin, len(days)):
-                current = ahead or asyncio.create_task(self._snapshot(days[place]))
-                ahead = current
-                snapshot = await current
-                if not snapshot.path.exists():  # it was removed to make room while the day before was read
-                    current = ahead = asyncio.create_task(self._snapshot(days[place]))
+                for _ in range(TRIES):
+                    current = ahead = ahead or asyncio.create_task(self._snapshot(days[place]))
                     snapshot = await current
-                ahead = None
-                self._note(days[place], snapshot)
-                if place > begin and place + 1 < len(days):  # one day is often enough
-                    ahead = asyncio.create_task(self._snapshot(days[place + 1]))
-                snapshot.readers += 1
+                    ahead = None
+                    with suppress(FileNotFoundError):  # it was removed to make room while the day before was read
+                        snapshot.hold()
+                        break
+                else:
+                    raise crowded()
                 try:
+                    self._note(days[place], snapshot)
+                    if place > begin and place + 1 < len(days):  # one day is often enough
+                        ahead = asyncio.create_task(self._snapshot(days[place + 1]))
                     yield place, snapshot
                 finally:
-                    snapshot.readers -= 1
+                    snapshot.release()
         finally:
             if ahead is not None:
                 ahead.cancel()
@@ -287,10 +294,17 @@ class _PageReading:
         return await self.answers.snapshot(requested, ROWS_FORMAT, reading=reading, tag=self._tag(piece))
 
     def _tag(self, piece: Piece | None) -> str | None:
-        """Return the hash of the file of a day with which the page continues."""
-        token = self.question.token
-        tag: str | None = token.get("tag") if token and token.get("day") == day_of(piece) else None
+        """Return the hash of the file of a day with which the page continues, or the beginning of the hash."""
+        token = self.question.token or {}
+        if self._starts is not None:
+            return _digits(self._starts[piece])
+        tag: str | None = token.get("tag") if token.get("day") == day_of(piece) else None
         return tag
+
+    def _following(self, at: int, tag: str) -> dict[str, Any]:
+        """Return the token of the next page of rows that are made from all files."""
+        starts = "".join(_start(file.etag) for file in self.files)
+        return {"at": at, "tag": tag, "size": self.question.size, "tags": starts}
 
     def _note(self, piece: Piece | None, snapshot: Snapshot) -> None:
         """Note the file of a used day, and when its rows were read."""
@@ -433,6 +447,24 @@ def _keys(day: str, begin: int, length: int) -> pa.Array:
 
 def _place(rows: pa.Table, index: int, key: str) -> int:
     return int(rows[key][index].as_py().rpartition(".")[2])
+
+
+def _by_day(days: Sequence[Piece | None], starts: str) -> dict[Piece | None, str]:
+    """Return the beginnings of the hashes of files in a token, by the days of the files."""
+    return {day: starts[place * _START : (place + 1) * _START] for place, day in enumerate(days)}
+
+
+def _start(etag: str) -> str:
+    """Return the beginning of a hash for a token."""
+    return base64.urlsafe_b64encode(bytes.fromhex(etag[:_DIGITS])).decode()
+
+
+def _digits(start: str) -> str:
+    """Return the beginning of a hash from a token. Raises RequestError."""
+    try:
+        return base64.urlsafe_b64decode(start).hex()
+    except ValueError:
+        raise _gone() from None
 
 
 def _gone() -> RequestError:

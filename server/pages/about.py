@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from server.auth.authenticator import Authenticator
-from server.auth.keys import AS_SET
+from server.auth.key import AS_SET
 from server.auth.permissions import ADMIN, EXPLORE, TABLES
 from server.execution.limits import Limits
 from server.health.health import ServerHealth

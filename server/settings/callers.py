@@ -51,6 +51,12 @@ class CallerSettings(BaseSettings):
         "File that keeps the API keys, by their hashes, for `gamehub-graph keys`.",
         "the path of a file that can be written",
     )
+    keys_store: Literal["file", "redis"] = setting(
+        "file",
+        "Where the API keys are: `file`, in `KEYS_FILE`, or `redis`, in the Redis of `CACHE_URL`, for servers on "
+        "several hosts.",
+        "file or redis",
+    )
     jwt_jwks_url: Address | None = setting(
         None, "Address of the key set (JWKS) of the issuer of tokens (JWT). Not set: no token is accepted.", ADDRESS
     )

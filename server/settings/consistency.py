@@ -17,7 +17,7 @@ from upstream.transport.secure import check_identity, issuers_in
 def inconsistencies(settings: Settings) -> list[str]:
     """Describe each contradiction between settings, and each wrong file that they name."""
     lines = _file_lines(settings, "gamehub_token") + _file_lines(settings, "gamelog_agent_token")
-    lines += _file_lines(settings, "cache_url", lambda _: settings.cache_address)
+    lines += store_lines(settings)
     agents_file = settings.gamelog_agents_file is not None
     required = {
         "gamehub_url": {"gamehub_token": _has(settings, "gamehub_token")},
@@ -97,6 +97,16 @@ def _goes_plain(url: str | None) -> bool:
     """Return whether calls to an address cross a network without encryption."""
     parts = urlsplit(url or "")
     return parts.scheme == "http" and not is_loopback(parts.hostname or "")
+
+
+def store_lines(settings: Settings) -> list[str]:
+    """Describe what is wrong with the address of the Redis, and with the place of the API keys."""
+    lines = _file_lines(settings, "cache_url", lambda _: settings.cache_address)
+    if not lines and settings.keys_store == "redis" and not settings.cache_in_redis:
+        lines.append(
+            "CACHE_URL is no Redis, though KEYS_STORE=redis has the API keys there: set it to redis://host:port/db"
+        )
+    return lines
 
 
 def _caller_lines(settings: Settings) -> list[str]:

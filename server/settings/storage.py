@@ -15,10 +15,12 @@ from server.settings.values import (
     MEBIBYTES,
     MINIMUM_HELP,
     PEM,
+    STORE_ADDRESS,
     TRUSTED,
     VERSION,
     CacheUrl,
     File,
+    Store,
     setting,
 )
 from upstream.caching.trust import Trust
@@ -72,11 +74,21 @@ class StorageSettings(BaseSettings):
     )  # fmt: skip
     tables_spool_dir: File | None = setting(
         None,
-        "Folder that keeps the files of tables (Parquet, CSV, Excel). Default: a temporary one, gone with the server.",
+        "Folder that keeps the files of tables (Parquet, CSV, Excel). Servers may share one. Default: a temporary one, "
+        "gone with the server.",
         "the path of a folder that can be written",
     )
     tables_spool_mebibytes: int = setting(
         1024, "The size limit of that folder, in MiB; the least recently used files are removed.", MEBIBYTES, ge=1
+    )
+    tables_store: Store | None = setting(
+        None,
+        "Object store through which servers on several hosts share these files. Each still has its own folder. "
+        "Credentials come from the environment of the store, such as `AWS_ACCESS_KEY_ID`.",
+        STORE_ADDRESS,
+    )
+    tables_store_mebibytes: int = setting(
+        10_240, "The size limit of that store, in MiB; the oldest files are removed.", MEBIBYTES, ge=1
     )
     tables_open_seconds: float = setting(
         60.0, "The least time, in seconds, for which a table's file with rows of today, or without a day, is served.",

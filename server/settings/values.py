@@ -136,6 +136,22 @@ def check_printable(value: SecretStr) -> SecretStr:
     return value
 
 
+def check_store(value: str) -> str:
+    scheme, found, _ = value.partition("://")
+    if not found or scheme in ("file", "local"):
+        raise ValueError("is a folder; servers that share a folder set TABLES_SPOOL_DIR to it")
+    if "@" in value or "?" in value:
+        raise ValueError("holds a @ or a ?; credentials belong in the environment of the store")
+    # Imported here because fsspec takes longer to import than the other settings together.
+    from server.export.destination import Destination, WrongDestination
+
+    try:
+        Destination(value)
+    except WrongDestination as error:
+        raise ValueError(f"names a store that cannot be used: {error}") from None
+    return value
+
+
 def check_hedge(value: str) -> str:
     try:
         Hedge(value)
@@ -155,6 +171,7 @@ HostNames = Annotated[str, AfterValidator(check_hosts)]
 RootPath = Annotated[str, AfterValidator(check_root_path)]
 Proxies = Annotated[str, AfterValidator(check_proxies)]
 HeaderNames = Annotated[str, AfterValidator(check_headers)]
+Store = Annotated[str, AfterValidator(check_store)]
 File = Annotated[Path, AfterValidator(Path.expanduser)]
 
 
@@ -169,6 +186,7 @@ TOKEN = "the token alone, as the vendor issued it"
 FILE_TEXT = "the path of a readable file"
 SECONDS = "seconds, more than 0 and at most 3600"
 CACHE_ADDRESS = "memory://, redis://host:port/db or off"
+STORE_ADDRESS = "an address such as s3://bucket/folder"
 MEBIBYTES = "a whole number from 1"
 PARALLEL = "a whole number from 1 to 1000"
 CLAIM = "the name of a claim"

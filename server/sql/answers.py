@@ -22,9 +22,9 @@ from server.sql.parts import SqlPart, TableParts, parts_of
 from server.sql.process import ResultColumn, Workers
 from server.sql.statement import SqlStatement
 from server.sql.table import SqlTable, sql_tables
-from server.tables.answers import TableAnswers, TableRequest
+from server.tables.answers import TRIES, TableAnswers, TableRequest, crowded
 from server.tables.arrow import data_type
-from server.tables.spool import Snapshot
+from server.tables.spool.snapshot import Snapshot
 from server.tables.table import Tables, ValueKind
 
 THREADS = 2
@@ -192,7 +192,7 @@ class _PartReader:
         if known is not None and known[:2] != (part, wanted):
             await _dropped(known[2])
             known = None
-        for _ in range(3):
+        for _ in range(TRIES):
             snapshot = await (known[2] if known is not None else self._snapshot(scan, part, wanted))
             try:
                 descriptor = os.open(snapshot.path, os.O_RDONLY | os.O_CLOEXEC)
@@ -203,11 +203,7 @@ class _PartReader:
                 task = asyncio.create_task(self._snapshot(scan, part + 1, wanted))
                 self._ahead[scan] = (part + 1, wanted, task)
             return descriptor
-        raise RequestError(
-            503,
-            "STORAGE_UNAVAILABLE",
-            "The files of tables give way too fast: raise the limit of TABLES_SPOOL_MEBIBYTES.",
-        )
+        raise crowded()
 
     async def _snapshot(self, scan: int, part: int, columns: frozenset[str]) -> Snapshot:
         requested = self._question.file(scan, self._question.scans[scan].parts[part], columns)

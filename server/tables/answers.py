@@ -42,7 +42,8 @@ from server.tables.file_response import (
 )
 from server.tables.formats import FORMATS, MARKED_CSV, Format
 from server.tables.reading import BATCH_ROWS, Log, RowOptions, Run, TableFailed, batches, foresee_day
-from server.tables.spool import FULL, ReadFile, Snapshot, Spool, SpoolTimes, Wanted, key_of
+from server.tables.spool.snapshot import Snapshot, SpoolTimes
+from server.tables.spool.spool import FULL, ReadFile, Spool, Wanted, key_of
 from server.tables.table import Table
 from server.tables.totals import TableTotals
 from server.tables.window import TableWindow, window_of
@@ -54,6 +55,8 @@ from upstream.call import Reading
 VERSION = 2
 # After the first day, an answer waits this long for its first rows, so that its status can report a failure.
 PATIENCE = 0.5
+# So often a file is written again if it gives way to others before it is read.
+TRIES = 3
 
 STATUS = {
     "BAD_USER_INPUT": 400,
@@ -137,7 +140,7 @@ class TableAnswers:
         self.zone = config.zone
         self.now = config.now
         self.filter_seconds = config.filter_seconds
-        self.spool = Spool(config.spool_folder, config.spool_mebibytes << 20, files)
+        self.spool = Spool(config.spool_folder, config.spool_mebibytes << 20, config.store(), files)
 
     def requested(self, table: Table, request: Request) -> TableRequest:
         """Read a request. Raises RequestError."""
@@ -174,7 +177,10 @@ class TableAnswers:
         headers = headers_of(form, encoding, request)
         # Totals are complete before they are sent, so they are a file in every format.
         if form.snapshot or requested.totals is not None:
-            return await self._file(requested, form, encoding, request)
+            for _ in range(TRIES):
+                with suppress(FileNotFoundError):
+                    return await self._file(requested, form, encoding, request)
+            raise crowded()
         if request.method == "HEAD":
             return head_of_stream(headers, form.media_type)
         return await self._stream(requested, form, encoding, headers)
@@ -239,6 +245,7 @@ class TableAnswers:
             await rows.aclose()
 
     async def _file(self, requested: TableRequest, form: Format, encoding: str | None, request: Request) -> Response:
+        """Return the answer with a file. Raises FileNotFoundError if it gave way to another file a moment ago."""
         fields = RequestHeaders.of(request.scope)
         wanted_parts = ranges.read(fields.get("range")) if request.method == "GET" else None
         reading, tag = wanted_parts is not None, named_file(fields)
@@ -279,10 +286,11 @@ class TableAnswers:
     ) -> Snapshot:
         """Return the file of a request. Raises RequestError.
 
-        With `reading`, a client continues with a file that it has parts of: the file of `tag`, if it names one.
+        With `reading`, a client continues with a file that it has parts of: see `Wanted`.
         """
         config = self._config
-        key, wanted = await self._place(requested, form, encoding, reading=reading, tag=tag)
+        key, wanted = await self._place(requested, form, encoding)
+        wanted = replace(wanted, reading=reading, tag=tag)
         now = wanted.now
 
         async def write(path: Path) -> SpoolTimes:
@@ -322,9 +330,6 @@ class TableAnswers:
         requested: TableRequest,
         form: Format,
         encoding: str | None = None,
-        *,
-        reading: bool = False,
-        tag: str | None = None,
     ) -> tuple[str, Wanted]:
         """Return the key of the file of a request, and the conditions that the file must meet."""
         config, window = self._config, requested.window
@@ -344,12 +349,13 @@ class TableAnswers:
             *(["bom"] if form is MARKED_CSV else []),
         )
         days = (None, None) if window is None else (window.pieces[0].day, window.pieces[-1].day)
-        return key, Wanted(config.now(), requested.not_before, await config.changed(*days), reading, tag)
+        return key, Wanted(config.now(), requested.not_before, await config.changed(*days))
 
     async def would_read(self, file: ReadFile, not_before: datetime.datetime | None) -> Snapshot | None:
         """Return the file that would be read in place of one that an answer read; None if it would be written."""
         changed = await self._config.changed(*file.days)
-        return self.spool.find(file.key, Wanted(self._config.now(), not_before, changed, file.reading, file.tag))
+        wanted = Wanted(self._config.now(), not_before, changed, file.reading, file.tag)
+        return self.spool.find(file.key, wanted)
 
 
 async def _counted(rows: AsyncGenerator[pa.RecordBatch], facts: RequestFacts) -> AsyncGenerator[pa.RecordBatch]:
@@ -390,6 +396,15 @@ def unkept(failure: OSError) -> RequestError:
         507 if full else 503, "STORAGE_UNAVAILABLE",
         f"{why} Ask for ndjson, json or arrow, which need no file; or have the disk of TABLES_SPOOL_DIR put in order.",
     )  # fmt: skip
+
+
+def crowded() -> RequestError:
+    """Return the error for files that are removed before they are read."""
+    return RequestError(
+        503,
+        "STORAGE_UNAVAILABLE",
+        "The files of tables give way too fast: raise the limit of TABLES_SPOOL_MEBIBYTES.",
+    )
 
 
 def _marked(form: Format) -> Format:

@@ -2,6 +2,7 @@
 
 import datetime
 import re
+import weakref
 from collections.abc import Mapping
 
 from starlette.requests import Request
@@ -14,35 +15,38 @@ from server.http import conditions
 from server.http.request_error import RequestError
 from server.http.request_headers import RequestHeaders
 from server.tables.formats import Format
-from server.tables.spool import Snapshot
+from server.tables.spool.snapshot import HASH, Snapshot
 
 ENCODINGS = ("zstd", "gzip")
-_ONE_TAG = re.compile(r'"(\w+)"', re.ASCII)
+_ONE_TAG = re.compile(rf'"(\w{{{HASH}}})"', re.ASCII)
 
 
 class SpoolFileResponse(FileResponse):
-    """Send a file of the spool, which is not removed meanwhile. `parts` is the `Range` to send; None sends all."""
+    """Send a file of the spool, which is not removed meanwhile. `parts` is the `Range` to send; None sends all.
+
+    Raises FileNotFoundError if another process has just removed the file.
+    """
 
     chunk_size = 1 << 20
 
     def __init__(
         self, snapshot: Snapshot, headers: Mapping[str, str], media_type: str, name: str, parts: str | None
     ) -> None:
+        snapshot.hold()
+        self._release = weakref.finalize(self, snapshot.release)  # also if the answer is never sent
         super().__init__(
             snapshot.path, headers=headers, media_type=media_type, filename=name, stat_result=snapshot.path.stat()
         )
-        self._snapshot = snapshot
         self._parts = parts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         # Starlette would read the range again, with other rules for invalid ranges and for `If-Range`.
         others = [pair for pair in scope["headers"] if pair[0] not in (b"range", b"if-range")]
         scope = {**scope, "headers": [*others, (b"range", self._parts.encode())] if self._parts else others}
-        self._snapshot.readers += 1
         try:
             await super().__call__(scope, receive, send)
         finally:
-            self._snapshot.readers -= 1
+            self._release()
 
 
 def head_of_stream(headers: Mapping[str, str], media_type: str) -> Response:

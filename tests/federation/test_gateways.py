@@ -18,7 +18,7 @@ import pytest
 
 from resolvers.caller import Caller
 from schema.mapping.node import encode
-from server.auth.keys import KeyFile
+from server.auth.key_file import KeyFile
 from tests.federation.supergraph import (
     HERE,
     NOTES,

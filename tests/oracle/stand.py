@@ -16,7 +16,8 @@ import httpx
 from resolvers.caller import Caller
 from schema import graph
 from server.auth.authenticator import Authenticator
-from server.auth.keys import KeyFile, Keys
+from server.auth.key_file import KeyFile
+from server.auth.keys import Keys
 from server.execution.operation import Operation
 from server.gateway import Gateway
 from server.settings.live import LiveSettings

@@ -1,6 +1,7 @@
-"""`gamehub-graph keys`: create, list and revoke the API keys of callers."""
+"""`gamehub-graph keys`: create, list, revoke, back up and restore the API keys of callers."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -9,9 +10,9 @@ from server.auth.span import span
 from server.cli.terminal import FAILED, WRONG_USE, announce_json, stop
 
 if TYPE_CHECKING:
-    from server.auth.keys import Key
+    from server.auth.key import Key
 
-keys = typer.Typer(help="Create, list and revoke the keys that let callers in.", no_args_is_help=True)
+keys = typer.Typer(help="Create, list and revoke the keys that let callers in; back them up.", no_args_is_help=True)
 
 
 @keys.command()
@@ -41,9 +42,9 @@ def create(
     Exit codes: 0; 1 the file of keys cannot be written, or has that name; 2 an option or a setting is wrong.
     """
     from resolvers.caller import Caller
-    from server.auth.keys import KeyFile, KeyTrouble, Rates
+    from server.auth.key import KeyTrouble, Rates
+    from server.auth.key_store import load_for_keys, store_of
     from server.auth.permissions import PERMISSIONS
-    from server.settings.reading import load_part
 
     if powers is not None:
         typer.echo("gamehub-graph: --powers is the old name of --permissions; use the new one", err=True)
@@ -62,9 +63,9 @@ def create(
         end = datetime.now(UTC) + span(expires) if expires is not None else None
     except (ValueError, OverflowError) as error:
         stop(f"--expires {error}", WRONG_USE)
-    settings = load_part("keys_file")
+    settings = load_for_keys()
     try:
-        key, text = KeyFile(settings.keys_path).create(
+        key, text = store_of(settings).create(
             Caller(name, seen, frozenset(given)), Rates(rate_requests, rate_calls), end
         )
     except KeyTrouble as trouble:
@@ -82,12 +83,12 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="List them as JSO
     from rich.console import Console
     from rich.table import Table
 
-    from server.auth.keys import KeyFile, KeyTrouble
-    from server.settings.reading import load_part
+    from server.auth.key import KeyTrouble
+    from server.auth.key_store import load_for_keys, store_of
 
-    settings = load_part("keys_file")
+    settings = load_for_keys()
     try:
-        found = KeyFile(settings.keys_path).listed()
+        found = store_of(settings).listed()
     except KeyTrouble as trouble:
         stop(str(trouble), FAILED)
     now = datetime.now(UTC)
@@ -119,15 +120,55 @@ def revoke(which: Annotated[str, typer.Argument(metavar="NAME|ID", help="The key
 
     Exit codes: 0; 1 there is no such key, or the file of keys cannot be written; 2 a setting is wrong.
     """
-    from server.auth.keys import KeyFile, KeyTrouble
-    from server.settings.reading import load_part
+    from server.auth.key import KeyTrouble
+    from server.auth.key_store import load_for_keys, store_of
 
-    settings = load_part("keys_file")
+    settings = load_for_keys()
     try:
-        key = KeyFile(settings.keys_path).revoke(which)
+        key = store_of(settings).revoke(which)
     except KeyTrouble as trouble:
         stop(str(trouble), FAILED)
     typer.echo(f"revoked: {key.id} of {key.caller.name}")
+
+
+@keys.command()
+def backup(file: Annotated[Path, typer.Argument(help="The file to write. A file of this name is replaced.")]) -> None:
+    """Write all keys, by their hashes, into one file, while servers run. `keys restore` reads it.
+
+    Exit codes: 0; 1 the keys cannot be read, or the file cannot be written; 2 a setting is wrong.
+    """
+    from server.auth.key import KeyTrouble
+    from server.auth.key_file import write
+    from server.auth.key_store import load_for_keys, store_of
+
+    settings = load_for_keys()
+    try:
+        found = store_of(settings).listed()
+        write(file, found)
+    except KeyTrouble as trouble:
+        stop(str(trouble), FAILED)
+    typer.echo(f"{len(found)} keys written to {file}")
+
+
+@keys.command()
+def restore(file: Annotated[Path, typer.Argument(help="A file of `keys backup`, or another KEYS_FILE.")]) -> None:
+    """Add the keys and the revocations of a file. A key that was revoked since stays revoked.
+
+    Exit codes: 0; 1 a file cannot be read or written, or two valid keys have one name; 2 a setting is wrong.
+    """
+    from server.auth.key import KeyTrouble
+    from server.auth.key_file import KeyFile
+    from server.auth.key_store import load_for_keys, store_of
+
+    if not file.exists():
+        stop(f"{file} does not exist", FAILED)
+    settings = load_for_keys()
+    try:
+        found = KeyFile(file).listed()
+        changed = store_of(settings).join(found)
+    except KeyTrouble as trouble:
+        stop(str(trouble), FAILED)
+    typer.echo(f"{len(found)} keys read from {file}; {len(changed)} of them are new or newly revoked")
 
 
 def _state(key: "Key", now: datetime) -> str:

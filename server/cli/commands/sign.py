@@ -28,7 +28,8 @@ def sign(
     Exit codes: 0; 1 there is no such key, or no SIGNING_SECRET; 2 there is no such table, or an option or a setting is
     wrong.
     """
-    from server.auth.keys import KeyFile, KeyTrouble
+    from server.auth.key import KeyTrouble
+    from server.auth.key_store import store_of
     from server.auth.links import InvalidLink, link
     from server.auth.links import address as read
     from server.auth.permissions import TABLES
@@ -46,7 +47,7 @@ def sign(
         stop(f"--expires {error}", WRONG_USE)
     now = datetime.now(UTC)
     try:
-        live = [one for one in KeyFile(settings.keys_path).listed() if one.lives(now)]
+        live = [one for one in store_of(settings).listed() if one.lives(now)]
     except KeyTrouble as trouble:
         stop(str(trouble), FAILED)
     found = next((one for one in live if key in (one.id, one.caller.name)), None)

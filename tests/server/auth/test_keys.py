@@ -14,8 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from resolvers.caller import Caller
-from server.auth import keys as keys_module
-from server.auth.keys import LOOK_SECONDS, KeyFile, Keys, KeysUnreadable, KeyTrouble, Rates, looks_like_key
+from server.auth import key as key_module
+from server.auth.key import KeysUnreadable, KeyTrouble, Rates, looks_like_key
+from server.auth.key_file import KeyFile
+from server.auth.keys import LOOK_SECONDS, Keys
 
 ANNA = Caller("anna", frozenset({383, 382}), frozenset({"explore", "tables"}))
 
@@ -136,7 +138,7 @@ def test_a_key_expires(file: KeyFile, monkeypatch: pytest.MonkeyPatch) -> None:
         def now(cls, tz: object = None) -> "Later":
             return cls.fromtimestamp(end.timestamp(), UTC)
 
-    monkeypatch.setattr(keys_module, "datetime", Later)
+    monkeypatch.setattr(key_module, "datetime", Later)
     assert keys.key(text) is None
     keys.close()
     with pytest.raises(KeyTrouble, match="expire before it is made"):

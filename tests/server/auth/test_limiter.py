@@ -9,7 +9,9 @@ import pytest
 
 from resolvers.caller import Caller
 from server.auth.authenticator import Authenticator
-from server.auth.keys import AS_SET, KeyFile, Keys, Rates
+from server.auth.key import AS_SET, Rates
+from server.auth.key_file import KeyFile
+from server.auth.keys import Keys
 from server.auth.limiter import Limiter
 from tests.server.auth.echo import echo
 from tests.server.serving import serving

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from resolvers.caller import Caller
 from server.auth.authenticator import Authenticator
-from server.auth.keys import LOOK_SECONDS, KeyFile, Keys
+from server.auth.key_file import KeyFile
+from server.auth.keys import LOOK_SECONDS, Keys
 from server.auth.links import EXPIRES, KEY, SIGNATURE, InvalidLink, address, check, is_link, link
 from tests.server.auth.echo import echo
 from tests.server.serving import code_of, serving

@@ -16,7 +16,8 @@ from server.auth import links
 from server.auth.attempts import Attempts
 from server.auth.authenticator import Authenticator
 from server.auth.jwks import KeySet
-from server.auth.keys import LOOK_SECONDS, KeyFile, Keys
+from server.auth.key_file import KeyFile
+from server.auth.keys import LOOK_SECONDS, Keys
 from server.auth.middleware import AuthMiddleware
 from server.auth.tokens import TokenTerms, TokenVerifier
 from tests.server.auth.echo import Issuer, echo, issuing

@@ -14,7 +14,8 @@ from resolvers.caller import Caller
 from server.auth import session
 from server.auth.attempts import AT_ONCE
 from server.auth.authenticator import Authenticator
-from server.auth.keys import LOOK_SECONDS, KeyFile, Keys
+from server.auth.key_file import KeyFile
+from server.auth.keys import LOOK_SECONDS, Keys
 from server.http.request_headers import RequestHeaders
 from server.pages import login
 from tests.server import toy_schema

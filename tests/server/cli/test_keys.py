@@ -307,3 +307,74 @@ async def test_the_page_in_a_browser(browser: Browser, workspace: Workspace) -> 
             await page.get_by_role("button", name="Execute query").click()
             await expect(page.get_by_label("Result Window")).to_contain_text('"dailyMovements"')
             assert refused == []
+
+
+def test_keys_of_several_hosts(tmp_path: Path, workspace: Workspace) -> None:
+    """Two servers with folders of their own share keys, the sessions of browsers, and links, through Redis."""
+    (tmp_path / "redis").mkdir()
+    with RedisServer(tmp_path / "redis") as redis:
+        shared = {
+            **workspace.settings,
+            "KEYS_STORE": "redis",
+            "CACHE_URL": redis.url,
+            "AUTH": "required",
+            "SIGNING_SECRET": SECRET,
+        }
+        hosts = [Workspace(tmp_path / name, shared) for name in ("one", "two")]
+        for host in hosts:
+            host.folder.mkdir()
+        with hosts[0].served() as (one, log), hosts[1].served() as (two, _):
+
+            def statuses(key: str) -> list[int]:
+                headers = {"X-Api-Key": key}
+                return [
+                    httpx.post(
+                        f"{origin}/graphql", json=GROUPS, headers=headers, trust_env=False, timeout=30
+                    ).status_code
+                    for origin in (one, two)
+                ]
+
+            strange = f"ghk_00000000_{'x' * 43}"
+            assert statuses(strange) == [503, 503]  # it is unknown which keys there are
+            key = hosts[0].run("keys", "create", "bi", "--groups", "all", "--permissions", "explore,tables")
+            assert (statuses(key), statuses(strange)) == ([200, 200], [401, 401])
+            assert "there is a key named bi" in hosts[1].run("keys", "create", "bi", "--groups", "382", code=1)
+
+            form = {"key": key, "to": "/"}
+            own = {"Origin": one, "Sec-Fetch-Site": "same-origin"}
+            cookie = httpx.post(f"{one}/login", data=form, headers=own, trust_env=False, timeout=30).cookies
+            cookies = {"Cookie": "; ".join(f"{name}={text}" for name, text in cookie.items())}
+            fetched = {**cookies, "Sec-Fetch-Site": "same-origin"}
+            answer = httpx.post(f"{two}/graphql", json=GROUPS, headers=fetched, trust_env=False, timeout=30)
+            assert answer.status_code == 200
+            link = hosts[1].run("sign", f"{one}/tables/Groups.csv?limit=1", "--key", "bi")
+            links = [link, link.replace(one, two)]
+            assert [httpx.get(each, trust_env=False, timeout=30).status_code for each in links] == [200, 200]
+
+            # A Redis that lost everything gets the keys back.
+            other = hosts[1].run("keys", "create", "other", "--groups", "382")
+            hosts[1].run("keys", "revoke", "other")
+            hosts[0].run("keys", "backup", "backup.sqlite")
+            redis.stop()
+            assert statuses(key) == [200, 200]
+            redis.start()
+            end = time.monotonic() + 30
+            while hosts[0].run("keys", "list") == "No keys.":
+                assert time.monotonic() < end
+            assert (statuses(key), statuses(other)) == ([200, 200], [401, 401])
+            said = hosts[0].run("keys", "restore", "backup.sqlite")
+            assert said == "2 keys read from backup.sqlite; 0 of them are new or newly revoked"
+
+            hosts[1].run("keys", "revoke", "bi")
+            while statuses(key) != [401, 401]:
+                assert time.monotonic() < end
+            assert [httpx.get(each, trust_env=False, timeout=30).status_code for each in links] == [401, 401]
+            for text in (key, other):
+                assert text not in log.read_text()
+
+        # A file takes the keys over.
+        workspace.run("keys", "restore", str(hosts[0].folder / "backup.sqlite"))
+        listed = json.loads(workspace.run("keys", "list", "--json"))
+        assert [(each["name"], each["state"]) for each in listed] == [("bi", "lives"), ("other", "revoked")]
+    assert "does not exist" in workspace.run("keys", "restore", "nowhere.sqlite", code=1)
+    assert "CACHE_URL is no Redis, though KEYS_STORE=redis" in workspace.run("keys", "list", code=2, KEYS_STORE="redis")

@@ -2,8 +2,11 @@
 
 import hashlib
 import os
+import signal
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +17,7 @@ import polars
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
-from distributed import LocalCluster
+from distributed import Client, LocalCluster
 
 from server.export import dask as cluster_export
 from server.export.day import DayRecord
@@ -135,17 +138,44 @@ def test_on_a_cluster_the_same_files_come_out(
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
     with LocalCluster(  # type: ignore[no-untyped-call]
-        n_workers=1, threads_per_worker=2, processes=True, dashboard_address=None, host="127.0.0.1"
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, host="127.0.0.1"
     ) as cluster:
         # A relative folder is that of the command, not of the workers. They share the rate of the vendor.
         cluster_words = ["--engine", "dask", "--scheduler", cluster.scheduler_address]
         many = command(sandbox, tmp_path, *words, "many", *cluster_words, GAMEHUB_CALLS_PER_MINUTE="600")
         other = command(sandbox, tmp_path, *words, "other", *cluster_words, BUSINESS_TIMEZONE="Europe/Madrid")
+        sandbox.reset()
+        sandbox.fault("slow", value=1.0)
+        with cluster.get_client() as client, ThreadPoolExecutor(1) as beside:
+            busy = beside.submit(command, sandbox, tmp_path, *words, "killed", *cluster_words)
+            killed = kill_a_worker(client, sandbox)
+            survived = busy.result(timeout=120)
+            workers = set(client.run(os.getpid).values())
+        sandbox.heal()
+    assert survived.returncode == 0, survived.stderr
+    assert survived.stdout == alone.stdout.replace(f"{tmp_path}/alone", "killed")
+    assert hashes(tmp_path / "killed") == hashes(tmp_path / "alone")
+    assert killed not in workers
     assert many.returncode == 0, many.stderr
     assert many.stdout == alone.stdout.replace(f"{tmp_path}/alone", "many")
     assert hashes(tmp_path / "many") == hashes(tmp_path / "alone")
     assert other.returncode == 2
     assert "a worker has other settings than this command: BUSINESS_TIMEZONE is UTC, not Europe/Madrid" in other.stderr
+
+
+def kill_a_worker(client: Client, sandbox: Sandbox) -> int:
+    """Kill a worker that waits for the rows of its day. Return the id of its process."""
+    pids = client.run(os.getpid)
+    end = time.monotonic() + 60
+    while True:
+        assert time.monotonic() < end
+        busy = [worker for worker, tasks in client.processing().items() if tasks]  # type: ignore[no-untyped-call]
+        if len(busy) == 2:
+            break
+        time.sleep(0.02)
+    time.sleep(0.5)  # within the first answer
+    os.kill(pids[busy[0]], signal.SIGKILL)
+    return int(pids[busy[0]])
 
 
 def hashes(out: Path) -> dict[str, str]:

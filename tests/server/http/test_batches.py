@@ -12,7 +12,9 @@ import pytest
 
 from resolvers.caller import Caller
 from server.auth.authenticator import Authenticator
-from server.auth.keys import KeyFile, Keys, Rates
+from server.auth.key import Rates
+from server.auth.key_file import KeyFile
+from server.auth.keys import Keys
 from server.auth.limiter import Limiter
 from server.auth.permissions import EXPLORE
 from server.execution.limits import Limits

@@ -18,7 +18,8 @@ from websockets.sync.client import connect
 
 from resolvers.caller import Caller
 from server.auth.authenticator import Authenticator
-from server.auth.keys import KeyFile, Keys
+from server.auth.key_file import KeyFile
+from server.auth.keys import Keys
 from server.http.guards.hosts import Hosts
 from server.http.proxies import TrustedProxies
 from server.http.public_address import root_of

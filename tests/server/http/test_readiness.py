@@ -5,7 +5,8 @@ from pathlib import Path
 
 from resolvers.caller import Caller
 from server.auth.authenticator import Authenticator
-from server.auth.keys import KeyFile, Keys
+from server.auth.key_file import KeyFile
+from server.auth.keys import Keys
 from server.http.readiness import Readiness
 
 
@@ -29,7 +30,7 @@ def test_unreadable_keys_make_a_server_that_needs_them_unready(tmp_path: Path) -
     content = path.read_bytes()
     path.unlink()
     path.write_bytes(b"no database" * 100)
-    assert closed.wrong() == "the file of API keys cannot be read"
+    assert closed.wrong() == "the API keys cannot be read"
     assert Authenticator(required=False, keys=Keys(path, stale_seconds=0)).wrong() is None
     path.unlink()
     path.write_bytes(content)

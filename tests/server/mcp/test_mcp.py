@@ -17,7 +17,8 @@ from mcp.client.streamable_http import streamable_http_client
 from resolvers.caller import Caller
 from resolvers.prediction.predict import foresee
 from schema.graph import schema
-from server.auth.keys import KeyFile, Rates
+from server.auth.key import Rates
+from server.auth.key_file import KeyFile
 from server.execution.saved import saved_queries
 from server.mcp.endpoint import MISSING
 from server.mcp.inputs import variables_schema

@@ -17,7 +17,9 @@ from starlette.responses import Response
 
 from resolvers.caller import Caller
 from server.auth.authenticator import Authenticator
-from server.auth.keys import KeyFile, Keys, Rates
+from server.auth.key import Rates
+from server.auth.key_file import KeyFile
+from server.auth.keys import Keys
 from server.auth.limiter import Limiter
 from server.odata import batch
 from tests.server.serving import code_of

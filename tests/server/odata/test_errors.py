@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from resolvers.caller import Caller
 from server.auth.authenticator import Authenticator
-from server.auth.keys import KeyFile, Keys, Rates
+from server.auth.key import Rates
+from server.auth.key_file import KeyFile
+from server.auth.keys import Keys
 from server.auth.limiter import Limiter
 from server.tables import answers as table_answers
 from tests.server.tables.conftest import Library, lending

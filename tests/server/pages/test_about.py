@@ -6,7 +6,9 @@ import httpx
 
 from resolvers.caller import Caller
 from server.auth.authenticator import Authenticator
-from server.auth.keys import KeyFile, Keys, Rates
+from server.auth.key import Rates
+from server.auth.key_file import KeyFile
+from server.auth.keys import Keys
 from server.auth.limiter import Limiter
 from server.execution.limits import Limits
 from server.health.health import CacheHealth, ServerHealth, UpstreamHealth

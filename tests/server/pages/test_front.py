@@ -9,7 +9,8 @@ import pytest
 from playwright.async_api import Browser, Page, Route, expect
 
 from resolvers.caller import Caller
-from server.auth.keys import LOOK_SECONDS, KeyFile
+from server.auth.key_file import KeyFile
+from server.auth.keys import LOOK_SECONDS
 from server.pages.login import ENDED
 from tests.served import served
 from tests.server.accessibility import violations

@@ -6,7 +6,8 @@ import httpx
 
 from resolvers.caller import Caller
 from server.auth.authenticator import Authenticator
-from server.auth.keys import KeyFile, Keys
+from server.auth.key_file import KeyFile
+from server.auth.keys import Keys
 from server.pages.bundle import CONTENT_SECURITY_POLICY
 from tests.server.serving import code_of, error_of
 from tests.server.tables.conftest import lending

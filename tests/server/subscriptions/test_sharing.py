@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 
 from resolvers.caller import Caller
-from server.auth.keys import KeyFile
+from server.auth.key_file import KeyFile
 from tests.served import launched, served
 from tests.server.subscriptions.moving import MovingSandbox
 from tests.server.subscriptions.socket_client import SocketClient, connected, opened

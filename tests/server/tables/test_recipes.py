@@ -15,7 +15,7 @@ import pyarrow as pa
 import pytest
 
 from resolvers.caller import Caller
-from server.auth.keys import KeyFile
+from server.auth.key_file import KeyFile
 from tests.served import served
 from tests.server.tables.conftest import settings
 from tests.stand import Sandbox

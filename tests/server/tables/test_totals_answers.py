@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from resolvers.caller import Caller
-from server.auth.keys import KeyFile
+from server.auth.key_file import KeyFile
 from tests.served import served
 from tests.server.tables.business import business
 from tests.server.tables.conftest import Library, settings

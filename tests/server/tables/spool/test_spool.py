@@ -4,9 +4,11 @@
 import asyncio
 import datetime
 import errno
+import os
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -14,10 +16,11 @@ from typing import Any
 import pytest
 
 from server.execution.freshness import Freshness
-from server.tables import spool as spool_module
 from server.tables.config import TablesConfig
-from server.tables.folders import PREFIX
-from server.tables.spool import LATE, READING, Snapshot, Spool, SpoolTimes, Wanted, key_of
+from server.tables.spool import spool as spool_module
+from server.tables.spool.folders import PREFIX
+from server.tables.spool.snapshot import READING, Snapshot, SpoolTimes, hash_of
+from server.tables.spool.spool import LATE, Spool, Wanted, key_of
 
 NOON = datetime.datetime(2026, 3, 15, 12, tzinfo=datetime.UTC)
 A, B, C = ("a" * 32, "b" * 32, "c" * 32)
@@ -157,13 +160,17 @@ async def test_who_reads_in_parts_goes_on_with_the_file_that_another_one_follows
     first = await spool.get(A, "csv", at(0), writing(b"1"))
     newer = await spool.get(A, "csv", at(70), writing(b"2", 70, until=1000))
     assert await spool.get(A, "csv", at(80, reading=True, tag=first.etag), never) is first
+    assert await spool.get(A, "csv", at(80, reading=True, tag=first.etag[:6]), never) is first
     assert await spool.get(A, "csv", at(80, reading=True, tag=newer.etag), never) is newer
     assert await spool.get(A, "csv", at(80, reading=True, tag="other"), never) is newer
-    # It is removed when no reader can use it any more.
+    # It is removed when no reader can use it any more, also none that another process of the folder has served.
     gone = READING.total_seconds() + 1
     assert await spool.get(A, "csv", at(gone, reading=True, tag=first.etag), never) is newer
+    await spool.get(C, "csv", at(gone), writing(b"4", gone, until=gone))
+    assert first.path.exists()
+    gone = 70 + 2 * READING.total_seconds()
     await spool.get(B, "csv", at(gone), writing(b"3", gone, until=gone))
-    assert sorted(path.read_bytes() for path in tmp_path.iterdir()) == [b"2", b"3"]
+    assert sorted(path.read_bytes() for path in tmp_path.iterdir()) == [b"2", b"3", b"4"]
 
 
 async def test_files_that_others_followed_count_for_the_limit(tmp_path: Path) -> None:
@@ -239,8 +246,7 @@ async def test_a_file_that_changes_while_the_server_runs_is_written_anew(tmp_pat
 async def test_a_file_is_compared_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     await Spool(lambda: (tmp_path, False), 100).get(A, "csv", at(0), writing(b"whole"))
     looks: list[Path] = []
-    look = spool_module._examined
-    monkeypatch.setattr(spool_module, "_examined", lambda path: looks.append(path) or look(path))  # type: ignore[func-returns-value]
+    monkeypatch.setattr(spool_module, "hash_of", lambda path: looks.append(path) or hash_of(path))  # type: ignore[func-returns-value]
     spool = Spool(lambda: (tmp_path, False), 100)
     files = await asyncio.gather(*(spool.get(A, "csv", at(1), never) for _ in range(5)))
     assert await spool.get(A, "csv", at(2), never) is files[0]
@@ -269,8 +275,9 @@ async def test_names_of_all_kinds_may_stand_in_the_folder(tmp_path: Path) -> Non
 def test_the_folders_of_dead_servers_go_and_those_of_living_ones_stay(tmp_path: Path) -> None:
     code = """
 import sys
+import time
 from pathlib import Path
-from server.tables.folders import FolderLock
+from server.tables.spool.folders import FolderLock
 held = FolderLock(Path(sys.argv[1]))
 print("held", flush=True)
 sys.stdin.read()
@@ -333,5 +340,80 @@ async def test_a_date_identifies_a_content(tmp_path: Path) -> None:
     assert other.modified == second(71)
     again = await spool.get(A, "csv", at(71.5), writing(b"one", 71.5, until=100))
     assert again.modified == second(72)
-    # A later server knows when the rows were read, and no more.
-    assert (await Spool(lambda: (tmp_path, False), 100).get(A, "csv", at(72), never)).modified == second(71)
+    # Another server says the same.
+    assert (await Spool(lambda: (tmp_path, False), 100).get(A, "csv", at(72), never)).modified == second(72)
+
+
+def twins(folder: Path, limit: int = 100) -> tuple[Spool, Spool]:
+    """Two processes that share a folder."""
+    return Spool(lambda: (folder, False), limit), Spool(lambda: (folder, False), limit)
+
+
+async def test_a_process_serves_what_another_one_wrote(tmp_path: Path) -> None:
+    one, other = twins(tmp_path)
+    await other.get(C, "csv", at(0), writing(b"opened before the first file"))
+    first = await one.get(A, "csv", at(0), writing(b"1", until=60))
+    again = await other.get(A, "csv", at(59), never)
+    assert (again.path, again.etag, again.times, again.modified) == (
+        first.path,
+        first.etag,
+        first.times,
+        first.modified,
+    )
+    # A newer file of the other process is found when the own one will not do any more.
+    newer = await other.get(A, "csv", at(60), writing(b"2", 60, until=120))
+    assert (await one.get(A, "csv", at(61), never)).etag == newer.etag
+    # Both continue with the first one, whoever served it.
+    for spool in (one, other):
+        parts = at(100, reading=True, tag=first.etag)
+        assert (await spool.get(A, "csv", parts, never)).path == first.path
+    late = 60 + READING.total_seconds()
+    assert (await one.get(A, "csv", at(late, reading=True, tag=first.etag), writing(b"3", late))).etag != first.etag
+
+
+async def test_parts_without_a_name_come_from_the_file_that_another_process_began_with(tmp_path: Path) -> None:
+    one, other = twins(tmp_path)
+    first = await one.get(A, "csv", at(0), writing(b"1", until=60))
+    last = 59 + READING.total_seconds()
+    assert (await other.get(A, "csv", at(last, reading=True), never)).path == first.path
+    assert (await other.get(A, "csv", at(last + 2, reading=True), writing(b"2", last, until=9999))).path != first.path
+
+
+async def test_no_process_removes_what_another_one_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spool_module, "SURVEY_SECONDS", -1.0)
+    one, other = twins(tmp_path, 20)
+    held = await one.get(A, "csv", at(0), writing(b"a" * 8))
+    let_go = await one.get(B, "csv", at(0), writing(b"b" * 8))
+    held.hold()
+    await other.get(C, "csv", at(0), writing(b"c" * 16))
+    assert (held.path.exists(), let_go.path.exists()) == (True, True)  # a first reader may be about to hold it
+    monkeypatch.setattr(spool_module, "YOUNG_SECONDS", -1.0)
+    await other.get("d" * 32, "csv", at(0), writing(b"d" * 8))
+    assert sorted(path.name[0] for path in tmp_path.iterdir()) == ["a", "d"]  # together they keep to the limit
+    with pytest.raises(FileNotFoundError):
+        let_go.hold()
+    held.release()
+    await other.get("e" * 32, "csv", at(0), writing(b"e" * 16))
+    assert sorted(path.name[0] for path in tmp_path.iterdir()) == ["e"]
+    assert (await one.get(A, "csv", at(1), writing(b"again"))).path.read_bytes() == b"again"
+
+
+async def test_the_use_of_one_process_counts_for_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("SURVEY_SECONDS", "YOUNG_SECONDS"):
+        monkeypatch.setattr(spool_module, name, -1.0)
+    one, other = twins(tmp_path, 25)
+    files = [await other.get(key, "csv", at(0), writing(key[:8].encode())) for key in (A, B, C)]
+    for file, ago in zip(files, (300, 200, 100), strict=True):
+        os.utime(file.path, (time.time() - ago, time.time() - 400))
+        file.stamp = None
+        file.used = time.time() - ago
+    await one.get(A, "csv", at(1), never)
+    await other.get("d" * 32, "csv", at(1), writing(b"d" * 8))
+    assert [file.path.exists() for file in files] == [True, False, True]
+
+
+async def test_a_damaged_file_of_another_process_is_written_again(tmp_path: Path) -> None:
+    one, other = twins(tmp_path)
+    first = await one.get(A, "csv", at(0), writing(b"whole"))
+    first.path.write_bytes(b"half")
+    assert (await other.get(A, "csv", at(1), writing(b"whole"))).path.read_bytes() == b"whole"
