@@ -132,9 +132,9 @@ lock: ## write the lock files anew from pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-		--extra tables --extra sql --extra s3 --extra dask --extra mcp --group dev pyproject.toml -o requirements.lock
+		--extra tables --extra sql --extra s3 --extra dask --extra mcp --extra otel --group dev pyproject.toml -o requirements.lock
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-		--constraint requirements.lock --extra tables --extra sql --group build pyproject.toml -o requirements-image.lock
+		--constraint requirements.lock --extra tables --extra sql --extra otel --group build pyproject.toml -o requirements-image.lock
 	@cd $(PEERS) && $(CURDIR)/$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-header requirements.in -o requirements.lock
 

@@ -10,10 +10,13 @@ import inspect
 import re
 import sys
 import types
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from enum import Enum
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
+from zoneinfo import ZoneInfo
 
 import msgspec
 import typer
@@ -34,10 +37,22 @@ import sandbox.__main__
 from schema import graph
 from server.cli.command import app
 from server.execution.saved import saved_queries
+from server.http.admission import AdmissionCounts
+from server.http.connection_counts import ConnectionCounts
+from server.metrics.capacity import CapacityFigures
+from server.metrics.operations import OperationFigures
+from server.metrics.process import ProcessFigures
+from server.metrics.requests import RequestCounts
+from server.metrics.upstreams import FIGURES, UpstreamFigures
+from server.reconcile.schedule import Schedule
 from server.settings.markdown import settings_table
+from server.sql.config import StatementCounts
+from server.subscriptions.metrics import SubscriptionFigures
+from server.tables.config import FileCounts
 from upstream import errors
+from upstream.durations import Durations
 from upstream.reports import rows
-from upstream.reports.table import REPORTS, Report
+from upstream.reports.table import REPORTS, Report, System
 
 REFERENCE = Path(__file__).resolve().parent / "reference"
 
@@ -235,6 +250,43 @@ def saved_queries_page() -> str:
     return "\n\n".join(part.strip() for part in parts)
 
 
+# The metrics
+
+
+def collectors() -> list[Any]:
+    """Return the collectors of a server with everything that has figures, before its first request."""
+    nothing = SimpleNamespace(outcomes=Counter(), counted=Counter(), store=None)
+    redis = SimpleNamespace(down=False, commands=Durations(), failures=0)
+    idle = {system.value: dict.fromkeys(FIGURES, 0) | {"irregular": {}, "breakers": []} for system in System}
+    compared = SimpleNamespace(differences=Counter(), compared=Counter(), failures=[], days=0)
+    schedule = Schedule(lambda add: None, ZoneInfo("UTC"), 24, 2)  # type: ignore[arg-type,return-value]
+    schedule.last = SimpleNamespace(  # type: ignore[assignment]
+        result=compared, started=datetime.datetime.now(datetime.UTC), seconds=0
+    )
+    subscriptions: Any = SimpleNamespace(count=0, topics=0)
+    journal: Any = SimpleNamespace(recorded=0, dropped=0)
+    return [
+        RequestCounts(),
+        OperationFigures(dict, dict),
+        UpstreamFigures(lambda: idle, dict, lambda: nothing, lambda: redis, lambda: journal),  # type: ignore[arg-type,return-value]
+        CapacityFigures(AdmissionCounts(), ConnectionCounts(), FileCounts(), StatementCounts(), dict),
+        SubscriptionFigures(subscriptions),
+        schedule,
+        ProcessFigures(lambda: True),
+    ]
+
+
+def metrics_page() -> str:
+    """Return each metric with its type, its labels and its meaning."""
+    lines = []
+    for collector in collectors():
+        for metric in collector.collect():
+            labels = [*getattr(metric, "_labelnames", ())]
+            name = metric.name + ("_total" if metric.type == "counter" else "")
+            lines.append([code(name), metric.type, ", ".join(map(code, labels)), one_line(metric.documentation)])
+    return table(["metric", "type", "labels", "meaning"], lines)
+
+
 # The command line
 
 
@@ -281,6 +333,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "reports": reports_page,
     "errors": errors_page,
     "saved-queries": saved_queries_page,
+    "metrics": metrics_page,
     "command-line": command_line_page,
 }
 

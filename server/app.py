@@ -6,7 +6,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -63,6 +63,9 @@ from server.subscriptions.socket import GraphQLSockets
 from server.tables.routes import TablesEndpoint
 from server.tables.table import Tables
 from server.usage import uncounted
+
+if TYPE_CHECKING:
+    from server.tracing.spans import Tracing
 
 F = TypeVar("F", bound=Callable[..., Awaitable[None]])
 
@@ -157,6 +160,8 @@ def create_app(services: Services) -> Starlette:
                 await assistants.aclose()
                 await sql.aclose()
                 await tables.aclose()
+                if services.tracing is not None:
+                    await services.tracing.aclose()
 
     count = services.usage.count if services.usage is not None else uncounted
     subscriptions = services.subscriptions
@@ -216,6 +221,7 @@ def create_app(services: Services) -> Starlette:
             Middleware(
                 AccessLog, guards=(Hosts(http.hosts), Origins(http.origins)), counts=requests, slow=http.slow_seconds
             ),
+            *([] if services.tracing is None else [spans_of(services.tracing)]),
             *cors(http.origins, http.origin_headers),
             Middleware(AuthMiddleware, callers=authenticator, page=problems.refused),
             Middleware(Admission, running=http.most_running, waiting=http.most_waiting, counts=admission),
@@ -223,6 +229,13 @@ def create_app(services: Services) -> Starlette:
         exception_handlers={HTTPException: refused},
         lifespan=live,
     )
+
+
+def spans_of(tracing: "Tracing") -> Middleware:
+    """Return the middleware that makes the span of each request."""
+    from server.tracing.spans import RequestSpans  # imports OpenTelemetry
+
+    return Middleware(RequestSpans, tracing=tracing)
 
 
 def readiness_route(readiness: Readiness) -> Route:

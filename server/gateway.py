@@ -99,6 +99,7 @@ class Gateway:
         self._others = {system: OTHER.format(only.value) for system in System if only not in (None, system)}
         self.missing |= self._others
         self._upstream: Upstream | None = None
+        self._journal: Journal | None = None
         self._cached: DayCache | None = None
         rates = {System.GAMEHUB: settings.gamehub_calls_per_minute, System.GAMELOG: settings.gamelog_calls_per_minute}
         self._buckets = {system: Bucket(most) for system, most in rates.items() if most}
@@ -119,7 +120,7 @@ class Gateway:
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
         """Open the gateway. Calls are possible inside the block."""
-        journal = Journal(self._settings.journal_file)
+        journal = self._journal = Journal(self._settings.journal_file)
         self._upstream = Upstream(self._gamehub(), self._gamelog(), journal, self.listeners, LOG_CONTEXT.get)
         self._cached = self._cache(self._upstream, journal)
         await asyncio.to_thread(self._cached.changes.load)
@@ -343,6 +344,7 @@ class Gateway:
             lambda: self._upstream.calls if self._upstream is not None else {},
             lambda: self._cached,
             lambda: self.redis,
+            lambda: self._journal,
         )
 
     @property

@@ -3,6 +3,7 @@
 `Services` holds the parts. `server.app.create_app` takes nothing else.
 """
 
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -35,12 +36,14 @@ from server.sql.config import SqlConfig
 from server.subscriptions.poller import LocalPoller
 from server.subscriptions.subscriptions import Subscriptions
 from server.tables.config import TablesConfig
+from server.tracing.switch import start_tracing
 from server.usage import Usage, today_in
 from server.workers.siblings import NoSiblings, Siblings
 from upstream.reports.table import System
 from upstream.resilience.bucket import Bucket
 
 if TYPE_CHECKING:
+    from server.tracing.spans import Tracing
     from upstream.redis.connection import RedisConnection
 
 Lifespan = Callable[[], AbstractAsyncContextManager[None]]
@@ -67,6 +70,7 @@ class Services:
     that are used again. `usage` counts which clients ask for which fields. `health` returns the health of the upstreams
     and of the cache, `sandbox` whether their figures are made up. `whole` is False for a subgraph: it has no SQL.
     `siblings` are the other processes of the server. The default authenticator accepts every request.
+    `tracing` makes the spans of requests.
     """
 
     executor: Executor
@@ -88,6 +92,7 @@ class Services:
     health: Callable[[], Awaitable[ServerHealth]] = healthy
     sandbox: Callable[[], bool] = bool
     whole: bool = True
+    tracing: "Tracing | None" = None
     siblings: Siblings = field(default_factory=NoSiblings)
 
 
@@ -111,12 +116,13 @@ def build(
     `execution` are options of `Executor`. Commands run without the limits of the server. Without `keep_days`, days are
     not cached. `buckets` replace those of the settings.
     """
+    complete = execution.pop("finish", finish)
     gateway = Gateway(live, keep_days=keep_days, buckets=buckets, only=only)
     schema = graph.schema if only is None else graph.subgraph(only)
     if live.first.incremental_delivery == "on":
         schema = graph.with_incremental_delivery(schema)
     return GraphServices(
-        Executor(schema, gateway.session, finish, foresee, settled=gateway.settled, **execution),
+        Executor(schema, gateway.session, complete, foresee, settled=gateway.settled, **execution),
         saved_queries() if only is None else fitting(saved_queries(), schema),
         gateway.open,
         tables=gateway.tables_config(),
@@ -133,9 +139,13 @@ def build_server(live: LiveSettings, *, closed: bool, siblings: Siblings | None 
     """
     settings = live.first
     only = None if settings.subgraph is None else System[settings.subgraph.upper()]
+    tracing = start_tracing(settings.traces, os.environ)
     services = build(
-        live, only=only, leave=Session.close, limits=settings.limits, compiled=settings.engine == "compiled"
+        live, only=only, leave=Session.close, limits=settings.limits, compiled=settings.engine == "compiled",
+        finish=finish if tracing is None else tracing.finish,
     )  # fmt: skip
+    if tracing is not None:
+        services.gateway.listeners.append(tracing.call)
     known = of_saved(services.saved)
     if only is None:
         known |= by_hash(choice_documents())  # the explorer offers choices everywhere
@@ -188,6 +198,7 @@ def build_server(live: LiveSettings, *, closed: bool, siblings: Siblings | None 
             settings.answer_cache_mebibytes << 20 if services.gateway.keeps else 0, services.gateway.answer_facts
         ),
         usage=usage,
+        tracing=tracing,
     )
 
 

@@ -1,5 +1,5 @@
 """Programs that a few tests need and Python cannot install: Chromium, Redis, Node, LibreOffice Calc, tinyproxy,
-PostgreSQL.
+PostgreSQL, Prometheus.
 """
 
 import os

@@ -46,7 +46,8 @@ class ReportCalls:
             assert isinstance(outcome, UpstreamError)
             self.outcomes[outcome.code] += 1
         if tally.requests:
-            self.durations.counts[bisect_left(BOUNDS, seconds)] += 1  # inline: every call does it
+            # Inline, because every call does it.
+            self.durations.counts[0 if seconds <= BOUNDS[0] else bisect_left(BOUNDS, seconds)] += 1
             self.durations.seconds += seconds
             self.requests += tally.requests
             self.bytes += tally.bytes

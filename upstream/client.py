@@ -186,6 +186,7 @@ class Upstream:
         outcome: Answer[Any] | UpstreamError
         failed: UpstreamError | None = None
         settled = late = False
+        seconds = 0.0
         bad = BadValues(call.report.code)
         bad.redact = self._redactor.text
         try:
@@ -208,6 +209,7 @@ class Upstream:
             if late:
                 outcome = failed = self._late(self._systems[system], tally)
             if failed is not None:
+                seconds = time.monotonic() - tally.started
                 self._record(call, failed, tally)
             # A call that was not sent, or sent with no time left, shows nothing about the upstream.
             shows = failed is None or not isinstance(failed, Overloaded)
@@ -217,7 +219,7 @@ class Upstream:
         finally:
             if passage is not None and not settled:
                 passage.drop()
-        self.calls[call.report.code].note(outcome, tally, time.monotonic() - tally.started)
+        self.calls[call.report.code].note(outcome, tally, seconds)
         if self._listeners:
             self._notify(self._listeners, call, outcome, tally.started)
         return outcome

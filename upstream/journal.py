@@ -236,7 +236,7 @@ class Journal:
     ) -> list[Entry]:
         """Return the newest `limit` entries since an aware time, the oldest of them first. Raises JournalUnreadable.
 
-        With `request`, only those of the request with this id.
+        With `request`, only those of the request with this id, or the one with this correlation id.
         """
         self.flush()
         if not self._path.exists():
@@ -245,9 +245,9 @@ class Journal:
         try:
             with self._connection() as connection:
                 found = connection.execute(
-                    f"SELECT {_COLUMNS} FROM error WHERE at >= ? AND request = coalesce(?, request) "
+                    f"SELECT {_COLUMNS} FROM error WHERE at >= ? AND (? IS NULL OR ? IN (request, correlation_id)) "
                     "ORDER BY id DESC LIMIT ?",
-                    (start, request, -1 if limit is None else limit),
+                    (start, request, request, -1 if limit is None else limit),
                 ).fetchall()
         except sqlite3.Error as error:
             raise JournalUnreadable(

@@ -36,7 +36,7 @@ class OperationCalls(Layer):
         self.kept = 0  # how many of them read nothing but entries of the cache
         self.stale = False  # whether rows of one of them are out of date
         self._calls: dict[Hashable, _OperationCall] = {}
-        self._began = time.monotonic()
+        self.began = time.monotonic()
         self._closed = False
 
     def close(self) -> None:
@@ -59,7 +59,7 @@ class OperationCalls(Layer):
         oldest, _, until = kept.times
         for each in kept.calls:
             readings = tuple(Reading(each.call.report.code, day, day, oldest, until) for _, day, _ in each.entries)
-            began = time.monotonic() - self._began
+            began = time.monotonic() - self.began
             step = Step(each.call, began, {field}, way=KEPT, outcome="hit", rows=each.rows)
             step.readings, step.entries = readings, each.entries
             self.steps.append(step)
@@ -72,7 +72,7 @@ class OperationCalls(Layer):
         if known is not None:
             known.step.fields.update(reason.fields)
             return self._known(known, call)
-        step = Step(call, time.monotonic() - self._began, set(reason.fields), scoped=self.restricted)
+        step = Step(call, time.monotonic() - self.began, set(reason.fields), scoped=self.restricted)
         if reason.way is not None:
             step.way, step.price = reason.way.name, reason.way.price
             step.rejected, step.keys = reason.rejected, reason.keys
@@ -95,7 +95,7 @@ class OperationCalls(Layer):
         place = ("unseen", call.key)
         known = self._calls.get(place)
         if known is None:
-            step = Step(call, time.monotonic() - self._began, scoped=True, way="everyone")
+            step = Step(call, time.monotonic() - self.began, scoped=True, way="everyone")
             self.steps.append(step)
             known = self._calls[place] = _OperationCall(step)
         return known.answer or await self._made(known, self.unseen)

@@ -9,8 +9,8 @@ from server.execution import freshness
 from server.execution.execution import Outcome
 from server.execution.operation import Operation
 from server.execution.stored_answers import CachedRows, WouldRead
+from server.http.request_facts import RequestFacts
 from server.logs import LOG_CONTEXT
-from server.request_facts import RequestFacts
 from upstream.caching.cut import shape
 from upstream.caching.kept_entries import KeptEntries
 

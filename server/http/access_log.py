@@ -18,11 +18,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from server.execution.execution import FAULT
 from server.http.error_response import send_error
 from server.http.request_error import RequestError
+from server.http.request_facts import INTERFACE, MOST_NAMES, OK, RequestFacts, bounded
 from server.http.request_headers import RequestHeaders
 from server.http.security_headers import secured
 from server.logs import LOG_CONTEXT, LOG_FACTS, write_request
 from server.metrics.requests import GRAPHQL, SUBSCRIPTIONS, RequestCounts, interface_of
-from server.request_facts import INTERFACE, MOST_NAMES, OK, RequestFacts, bounded
 from server.usage import CLIENT, LONGEST_NAME, VERSION
 from upstream.durations import BOUNDS
 
@@ -119,7 +119,7 @@ class AccessLog:
         found.ended[status, outcome] += 1
         found.bytes += facts.size
         if facts.first is None:
-            found.at_once.counts[bisect_left(BOUNDS, seconds)] += 1
+            found.at_once.counts[0 if seconds <= BOUNDS[0] else bisect_left(BOUNDS, seconds)] += 1
             found.at_once.seconds += seconds
         else:
             found.first.note(facts.first)

@@ -20,10 +20,10 @@ from server.execution.execution import FAULT, Executor, Outcome
 from server.execution.operation import Operation
 from server.http.operation_reader import Batch
 from server.http.request_error import RequestError, error
+from server.http.request_facts import bounded, facts_of
 from server.http.request_headers import RequestHeaders
 from server.http.watch import Watch
 from server.http.writing import encode, in_turns, too_long
-from server.request_facts import bounded, facts_of
 from server.usage import Count
 from upstream.call import Reading
 

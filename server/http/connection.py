@@ -95,7 +95,8 @@ class ConnectionSlots:
     def _tick(self, connections: set[Any], loop: asyncio.AbstractEventLoop) -> None:
         timer, self._timer, now = self._timer, None, loop.time()
         if timer is not None:
-            self.counts.late.note(max(now - timer.when(), 0.0))
+            late = now - timer.when()
+            self.counts.late.note(late if late > 0 else 0.0)
         if connections:
             self.watch(connections, loop)
         patience = self.patience

@@ -10,8 +10,8 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from server.http.request_error import RequestError
+from server.http.request_facts import facts_of
 from server.http.writing import encode
-from server.request_facts import facts_of
 
 MEDIA_TYPE = "application/json; charset=utf-8"
 # Below this path, errors have the form of OData, and its version.

@@ -47,12 +47,12 @@ from server.http.incremental import IncrementalAnswer
 from server.http.negotiation import JSON, RESPONSE_JSON, answer_type, stream_type, wants_page
 from server.http.operation_reader import Batch
 from server.http.request_error import Errors, RequestError, error
+from server.http.request_facts import INTERFACE, RequestFacts, bounded, facts_of
 from server.http.request_headers import RequestHeaders
 from server.http.watch import ClientGone, Watch
 from server.http.writing import AnswerBytes, encode, in_turns, too_long
 from server.logs import LOG_FACTS
 from server.metrics.requests import SUBSCRIPTIONS
-from server.request_facts import INTERFACE, RequestFacts, bounded, facts_of
 from server.subscriptions.over_http import SubscriptionStreams
 from server.usage import Count, uncounted
 
@@ -89,7 +89,9 @@ class GraphQL:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers, limits = RequestHeaders.of(scope), self._limits
-        facts: RequestFacts | None = scope.get(LOG_FACTS)
+        facts: RequestFacts | None = None
+        if LOG_FACTS in scope:
+            facts = scope[LOG_FACTS]
         accept = headers.get("accept")
         safe = scope["method"] in _SAFE
         if safe and wants_page(accept) and not _has_query(scope["query_string"]):

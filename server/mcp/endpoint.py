@@ -16,10 +16,10 @@ from server.http.body import whole_body
 from server.http.error_response import send_error
 from server.http.guards import origins
 from server.http.request_error import RequestError
+from server.http.request_facts import facts_of
 from server.http.request_headers import RequestHeaders
 from server.http.watch import ClientGone, Watch
 from server.mcp.tools import AssistantTools
-from server.request_facts import facts_of
 
 if TYPE_CHECKING:  # imported with the SDK: see above
     from mcp.server.streamable_http_manager import StreamableHTTPSessionManager

@@ -22,9 +22,9 @@ from mcp_types import (
     ToolAnnotations,
 )
 
+from server.http.request_facts import bounded, facts_of
 from server.http.writing import encode
 from server.mcp.tools import INSTRUCTIONS, AssistantTools, UnknownTool
-from server.request_facts import bounded, facts_of
 
 _READS = ToolAnnotations(read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False)
 # The SDK logs each request, as the access log does.

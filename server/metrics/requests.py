@@ -8,8 +8,8 @@ from prometheus_client import Metric
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 
+from server.http.request_facts import FAILED, OK
 from server.metrics.families import counter, histogram
-from server.request_facts import FAILED, OK
 from upstream.durations import Durations
 
 GRAPHQL = "graphql"
@@ -48,7 +48,7 @@ def interface_of(path: str) -> str:
     return PAGES
 
 
-_BEGUN = (("200", OK), ("500", FAILED))
+_BEGUN = (("200", OK), ("200", FAILED), ("500", FAILED), ("503", FAILED))
 
 
 class InterfaceCounts:
@@ -157,8 +157,8 @@ class RequestCounts(Collector):
         yield counter(
             "errors",
             "Errors in answers by interface and error code, also in answers of GraphQL with the status 200. "
-            "docs/reference/errors.md explains the codes. OVERLOADED: shed, RATE_LIMITED: too many requests of the "
-            "caller, UNAUTHENTICATED and FORBIDDEN: no or not enough permission.",
+            "docs/reference/errors.md explains the codes. OVERLOADED: shed, TOO_MANY_REQUESTS: above the rate of "
+            "the caller, UNAUTHENTICATED and FORBIDDEN: no or not enough permission.",
             ["interface", "code"],
             {(name, code): count for name, found in self.interfaces.items() for code, count in found.codes.items()},
         )

@@ -1,6 +1,6 @@
 """Collect what happens at the upstreams and in the days cache."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from prometheus_client import Metric
@@ -8,15 +8,17 @@ from prometheus_client.registry import Collector
 
 from server.metrics.families import counter, gauge, histogram
 from upstream.caching.cache import DayCache
-from upstream.caching.store import MemoryStore
-from upstream.call_counts import ReportCalls
+from upstream.caching.store import MemoryStore, Store, StoreStats
+from upstream.call_counts import OK, ReportCalls
 from upstream.durations import Durations
+from upstream.errors import Unavailable, UpstreamFailed
+from upstream.journal import Journal
 from upstream.reports.table import REPORTS
 
 # The systems by the codes of their reports.
 _SYSTEMS = {report.code: report.system.value for report in REPORTS}
 # The counts of a transport: name of the metric, the help, and whether the figure also falls.
-_TRANSPORT = {
+FIGURES = {
     "busy": ("upstream_busy", "HTTP requests to an upstream that are under way.", True),
     "waiting": ("upstream_waiting", "HTTP requests that wait for a slot of an upstream, or for its rate.", True),
     "overloaded": (
@@ -28,6 +30,7 @@ _TRANSPORT = {
     "not_retried": ("upstream_not_retried", "Retries that the retry budget refused.", False),
     "hedged": ("upstream_hedged", "HTTP requests that were sent a second time because the first was late.", False),
 }
+_BEGUN = (OK, UpstreamFailed.code, Unavailable.code)
 _DAY_EVENTS = ("hits", "misses", "joined", "stale", "renewed", "changed")
 
 
@@ -46,7 +49,7 @@ Stats = Callable[[], Mapping[str, Mapping[str, Any]]]
 
 
 class UpstreamFigures(Collector):
-    """The collector: the state of each system (`stats`), the calls by report, the days cache, and Redis."""
+    """The collector: the state of each system (`stats`), the calls by report, the days cache, Redis, the journal."""
 
     def __init__(
         self,
@@ -54,28 +57,42 @@ class UpstreamFigures(Collector):
         calls: Callable[[], Mapping[str, ReportCalls]],
         cache: Callable[[], DayCache | None],
         redis: Callable[[], RedisCounts | None],
+        journal: Callable[[], Journal | None],
     ) -> None:
         self._stats = stats
         self._calls = calls
         self._cache = cache
         self._redis = redis
+        self._journal = journal
 
     def collect(self) -> Iterable[Metric]:
         """Return the current figures."""
         stats = self._stats()
         yield from _transport(stats)
-        yield from _calls(self._calls())
+        reports = [report for report, system in _SYSTEMS.items() if system in stats]
+        yield from _calls(self._calls(), reports)
         cache = self._cache()
         if cache is not None:
-            yield from _answers(cache)
-            yield from _store(cache)
+            yield from _answers(cache, reports)
+            yield from _store(cache.store)
+        journal = self._journal()
+        if journal is not None:
+            yield counter(
+                "journal_entries", "Failed upstream calls for `gamehub-graph errors`.", [], {(): journal.recorded}
+            )
+            yield counter(
+                "journal_lost",
+                "Entries and notes of the error journal that could not be written: its disk may be full.",
+                [],
+                {(): journal.dropped},
+            )
         redis = self._redis()
         if redis is not None:
             yield from _redis(redis)
 
 
 def _transport(stats: Mapping[str, Mapping[str, Any]]) -> Iterable[Metric]:
-    for key, (name, text, falls) in _TRANSPORT.items():
+    for key, (name, text, falls) in FIGURES.items():
         make = gauge if falls else counter
         yield make(name, text, ["system"], {(system,): found[key] for system, found in stats.items()})
     yield counter(
@@ -100,7 +117,9 @@ def _transport(stats: Mapping[str, Mapping[str, Any]]) -> Iterable[Metric]:
     )
 
 
-def _calls(calls: Mapping[str, ReportCalls]) -> Iterable[Metric]:
+def _calls(calls: Mapping[str, ReportCalls], reports: Sequence[str]) -> Iterable[Metric]:
+    # A rate finds the first failure only if the count began with 0.
+    begun = {(_SYSTEMS[report], report, outcome): 0 for report in reports for outcome in _BEGUN}
     by_report = {(_SYSTEMS[code], code): found for code, found in calls.items()}
     labels = ["system", "report"]
     yield counter(
@@ -108,7 +127,8 @@ def _calls(calls: Mapping[str, ReportCalls]) -> Iterable[Metric]:
         "Calls of each report by outcome: `ok`, an error code, or `breaker_open` (not made). OVERLOADED: not made, "
         "because too many wait.",
         [*labels, "outcome"],
-        {(*key, outcome): count for key, found in by_report.items() for outcome, count in found.outcomes.items()},
+        begun
+        | {(*key, outcome): count for key, found in by_report.items() for outcome, count in found.outcomes.items()},
     )
     yield histogram(
         "upstream_call_seconds",
@@ -131,17 +151,17 @@ def _calls(calls: Mapping[str, ReportCalls]) -> Iterable[Metric]:
         )
 
 
-def _answers(cache: DayCache) -> Iterable[Metric]:
+def _answers(cache: DayCache, reports: Sequence[str]) -> Iterable[Metric]:
     yield counter(
         "cache_answers",
         "Answers of the days cache by report: `hit` (no call), `partial` (some days were cached), `miss`, `stale` "
         "(the upstream failed, and old rows replace its answer), `off` (read without the cache), `error`. Answers that "
         "were stored as a whole have no report.",
         ["report", "outcome"],
-        dict(cache.outcomes),
+        {(report, outcome): 0 for report in reports for outcome in ("hit", "miss", "stale")} | cache.outcomes,
     )
     yield counter(
-        "cache_days",
+        "cache_day_events",
         "Days by what happened to them in the cache: `hits` were fresh, `misses` were fetched, `joined` were being "
         "fetched for another answer, `stale` were served although out of date, `renewed` were trusted again after a "
         "check, `changed` had other rows when they were read again.",
@@ -150,14 +170,13 @@ def _answers(cache: DayCache) -> Iterable[Metric]:
     )
 
 
-def _store(cache: DayCache) -> Iterable[Metric]:
-    store = cache.store
-    if isinstance(store, MemoryStore):
-        found = store.now()
-        yield gauge("cache_entries", "Days in the cache in the memory of this process.", [], {(): found.entries})
-        yield gauge("cache_bytes", "Bytes of these days.", [], {(): found.bytes})
-        yield gauge("cache_limit_bytes", "Bytes that they may have (CACHE_MEBIBYTES).", [], {(): found.limit or 0})
-        yield counter("cache_evictions", "Days that were dropped for lack of space.", [], {(): found.evictions})
+def _store(store: Store | None) -> Iterable[Metric]:
+    found = store.now() if isinstance(store, MemoryStore) else StoreStats("none", 0, 0, 0)
+    where = "in the memory of this process; 0 if the cache is in Redis"
+    yield gauge("cache_entries", f"Days in the cache {where}.", [], {(): found.entries})
+    yield gauge("cache_bytes", f"Bytes of the days in the cache {where}.", [], {(): found.bytes})
+    yield gauge("cache_limit_bytes", f"Bytes that the cache may have {where}.", [], {(): found.limit or 0})
+    yield counter("cache_evictions", "Days that were dropped for lack of space.", [], {(): found.evictions})
 
 
 def _redis(redis: RedisCounts) -> Iterable[Metric]:

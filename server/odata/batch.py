@@ -26,11 +26,11 @@ from server.http.body import whole_body
 from server.http.error_response import ODATA_HEADERS, ODATA_PATH, error_response, is_odata
 from server.http.public_address import PREFIX, prefix_of
 from server.http.request_error import RequestError
+from server.http.request_facts import facts_of
 from server.http.request_headers import RequestHeaders
 from server.http.security_headers import HEADERS as SECURITY_HEADERS
 from server.http.watch import ClientGone
 from server.http.writing import encode
-from server.request_facts import facts_of
 
 MOST_PARTS = 100
 

@@ -17,6 +17,7 @@ from server.execution.stored_answers import StoredAnswers
 from server.http.error_response import ODATA_HEADERS, ODATA_MEDIA_TYPE, ODATA_PATH, error_response
 from server.http.public_address import root_of
 from server.http.request_error import RequestError
+from server.http.request_facts import facts_of
 from server.http.writing import encode
 from server.odata import batch, edm
 from server.tables.routes import TablesEndpoint
@@ -93,6 +94,7 @@ class ODataService:
             there = f"there are $metadata, {', '.join(tables)}"
             raise RequestError(404, "NOT_FOUND", f"There is no {path[:60]!r} here; {there}.")
         table = tables.find(match["name"])
+        facts_of(request.scope).line |= {"table": table.name, "format": "odata"}
         if self._entities is None:
             from server.odata.answers import Entities  # imports pyarrow
 

@@ -20,10 +20,10 @@ from server.auth.permissions import REST, area
 from server.http.negotiation import wants_page
 from server.http.public_address import prefix_of, public
 from server.http.request_error import RequestError, without_names
+from server.http.request_facts import facts_of
 from server.http.request_headers import RequestHeaders
 from server.pages.bundle import CONTENT_SECURITY_POLICY
 from server.pages.front import bundle
-from server.request_facts import facts_of
 
 TITLES = {
     401: "You are not logged in",

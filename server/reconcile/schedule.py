@@ -196,15 +196,21 @@ class Schedule(Collector):
         if not self.hours:
             return
         name = "gamehub_graph_reconcile"
-        runs = CounterMetricFamily(f"{name}_runs", "Comparisons of the reports that have ended.")
+        runs = CounterMetricFamily(
+            f"{name}_runs", "Comparisons of the reports inside this server that have ended (RECONCILE_EVERY)."
+        )
         runs.add_metric([], self._runs)
         yield runs
         if self.last is None:
             return
         result = self.last.result
         for what, help, counted in (
-            ("differences", "Differences that the last comparison found.", result.differences),
-            ("compared", "Rows that the last comparison compared.", result.compared),
+            (
+                "differences",
+                "Differences that the last comparison found, by what was compared: reports contradict each other.",
+                result.differences,
+            ),
+            ("compared", "Rows that the last comparison compared, by what was compared.", result.compared),
         ):
             metric = GaugeMetricFamily(f"{name}_{what}", help, labels=["comparison"])
             for comparison in COMPARISONS:
@@ -212,9 +218,13 @@ class Schedule(Collector):
             yield metric
         for what, help, value in (
             ("failures", "Parts of the last comparison that could not be read.", len(result.failures)),
-            ("days", "Days that the last comparison compared.", result.days),
-            ("last_run_timestamp_seconds", "When the last comparison began.", self.last.started.timestamp()),
-            ("last_duration_seconds", "How long the last comparison took.", self.last.seconds),
+            ("day_count", "Days that the last comparison compared.", result.days),
+            (
+                "last_run_timestamp_seconds",
+                "When the last comparison began, in seconds since 1970.",
+                self.last.started.timestamp(),
+            ),
+            ("last_duration_seconds", "Seconds that the last comparison took.", self.last.seconds),
         ):
             gauge = GaugeMetricFamily(f"{name}_{what}", help)
             gauge.add_metric([], value)

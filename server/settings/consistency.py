@@ -11,6 +11,7 @@ from server.http.guards.host_names import is_loopback
 from server.settings.files import read_agents, read_token
 from server.settings.settings import NAMES, Settings, proxy_of
 from server.settings.values import LEAST_SIGNING_SECRET, PEM, PROXY_ADDRESS, SIGNING
+from server.tracing.switch import MISSING, is_installed
 from upstream.transport.secure import check_identity, issuers_in
 
 
@@ -39,6 +40,8 @@ def inconsistencies(settings: Settings) -> list[str]:
             lines.append(f"{url.upper()} is not set, though SUBGRAPH={settings.subgraph} serves it: set it")
     if settings.gamelog_agent_code is not None and agents_file and not _has(settings, "gamelog_agent_token"):
         lines.append("GAMELOG_AGENT_TOKEN or GAMELOG_AGENT_TOKEN_FILE is not set, though GAMELOG_AGENT_CODE is: set it")
+    if settings.traces == "on" and not is_installed():
+        lines.append(MISSING)
     lines += _plain_lines(settings) + _caller_lines(settings) + _tls_lines(settings)
     if not lines:
         lines += _worker_lines(settings)

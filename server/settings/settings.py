@@ -41,6 +41,12 @@ class Settings(RequestSettings, CallerSettings, ServingSettings, StorageSettings
     log_level: Literal["debug", "info", "warning", "error"] = setting(
         "info", "What is logged, to stderr: `debug`, `info`, `warning` or `error`.", "debug, info, warning or error"
     )
+    traces: Literal["auto", "on", "off"] = setting(
+        "auto",
+        "Send traces to a collector of OpenTelemetry (extra `otel`). `auto`: if `OTEL_EXPORTER_OTLP_ENDPOINT` or "
+        "`OTEL_EXPORTER_OTLP_TRACES_ENDPOINT` is set. The variables `OTEL_*` of the environment say the rest.",
+        "auto, on or off",
+    )
     slow_seconds: float = setting(
         5.0,
         "Seconds from which on a request is logged as slow, with the plan of its upstream calls; 0: none is.",

@@ -14,7 +14,7 @@ from strawberry import Schema
 
 from resolvers.caller import Caller
 from server.http.request_error import RequestError
-from server.request_facts import current
+from server.http.request_facts import current
 from server.sql import explanation, statement
 from server.sql.config import SqlConfig, StatementCounts
 from server.sql.explanation import PARQUET, quoted

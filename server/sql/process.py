@@ -85,8 +85,8 @@ class _Worker:
 class Workers:
     """The processes for statements: a limited number at a time, and one that is ready."""
 
-    def __init__(self, most: int, counts: StatementCounts) -> None:
-        self._counts = counts
+    def __init__(self, most: int, counts: StatementCounts | None = None) -> None:
+        self._counts = counts if counts is not None else StatementCounts()
         self._turns = asyncio.Semaphore(most)
         self._waiting = 0
         self._most_waiting = 8 * most

@@ -22,9 +22,9 @@ from server.http.document_names import SHOWN
 from server.http.error_response import error_response
 from server.http.negotiation import preferred, wants_page
 from server.http.request_error import RequestError
+from server.http.request_facts import facts_of
 from server.http.watch import ClientGone, Watch
 from server.http.writing import encode
-from server.request_facts import facts_of
 from server.sql.config import SqlConfig, StatementCounts
 from server.tables.routes import TablesEndpoint
 

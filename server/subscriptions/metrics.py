@@ -18,7 +18,11 @@ class SubscriptionFigures(Collector):
     def collect(self) -> Iterable[Metric]:
         """Return the current figures."""
         figures = self._subscriptions
-        yield GaugeMetricFamily("gamehub_graph_subscriptions", "Subscriptions that are open.", value=figures.count)
         yield GaugeMetricFamily(
-            "gamehub_graph_subscription_topics", "Topics that are polled for subscriptions.", value=figures.topics
+            "gamehub_graph_subscriptions", "Subscriptions that are open, over all transports.", value=figures.count
+        )
+        yield GaugeMetricFamily(
+            "gamehub_graph_subscription_topics",
+            "Topics that are polled for subscriptions: one poll serves all subscribers of a topic.",
+            value=figures.topics,
         )

@@ -8,6 +8,7 @@ from server.auth.authenticator import Authenticator
 from server.execution.execution import Outcome
 from server.execution.operation import Operation
 from server.http.request_error import RequestError
+from server.http.request_facts import facts_of
 from server.http.writing import encode
 from server.subscriptions.ending import SubscriptionEnded
 from server.subscriptions.framing import FRAMINGS
@@ -47,6 +48,8 @@ class SubscriptionStreams:
 
     async def once(self, outcome: Outcome, kind: str, scope: Scope, receive: Receive, send: Send) -> None:
         """Send a stream with one answer."""
+        if outcome.errors:
+            facts_of(scope).note_errors(outcome.errors)
         await self._send(one_answer(outcome), kind, scope, receive, send)
 
     async def _send(

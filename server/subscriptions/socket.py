@@ -26,6 +26,7 @@ from server.http import operation_reader
 from server.http.error_response import send_error
 from server.http.guards import origins
 from server.http.request_error import Errors, RequestError, error
+from server.http.request_facts import facts_of
 from server.http.request_headers import RequestHeaders
 from server.http.writing import encode
 from server.logs import note_caller
@@ -302,6 +303,8 @@ class SocketConnection:
         if not outcome.ran:
             await self._fail(id, outcome.errors)
             return
+        if outcome.errors:
+            facts_of(self._scope).note_errors(outcome.errors)
         await self._next(id, encode(outcome.answer()))
         await self._write({"id": id, "type": "complete"})
 
@@ -309,6 +312,7 @@ class SocketConnection:
         await self._text(b'{"id":' + orjson.dumps(id) + b',"type":"next","payload":' + body + b"}")
 
     async def _fail(self, id: str, errors: Errors) -> None:
+        facts_of(self._scope).note_errors(errors)
         await self._write({"id": id, "type": "error", "payload": errors})
 
     async def _write(self, message: Mapping[str, Any]) -> None:

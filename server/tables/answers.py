@@ -23,8 +23,8 @@ from server.execution.request_options import max_age
 from server.http import conditions, ranges
 from server.http.compression import coding_of
 from server.http.request_error import RequestError, error
+from server.http.request_facts import RequestFacts, current, facts_of
 from server.http.request_headers import RequestHeaders
-from server.request_facts import RequestFacts, current, facts_of
 from server.tables import parameters
 from server.tables.arrow import Shape, Unfit, slices
 from server.tables.config import FileCounts, TablesConfig

@@ -47,6 +47,7 @@ def test_an_error_names_the_request_and_the_caller_but_not_for_the_vendor(journa
     (entry,) = journal.entries(request="4f0c")
     assert (entry.correlation_id, entry.request, entry.caller) == ("id1", "4f0c", "power-bi")
     assert [entry.correlation_id for entry in journal.entries()] == ["id1", "id2"]
+    assert [entry.correlation_id for entry in journal.entries(request="id2")] == ["id2"]
     assert journal.export(tmp_path / "errors.jsonl", request="4f0c") == 1
     exported = json.loads((tmp_path / "errors.jsonl").read_text("utf-8"))
     assert (exported["request"], exported["caller"]) == ("4f0c", "")

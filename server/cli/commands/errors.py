@@ -18,7 +18,7 @@ def errors(
     request: Annotated[
         str | None,
         typer.Option(
-            help="Only those of the request with this id: X-Request-Id of its answer, `request` in the log.",
+            help="Only those of the request with this id (`X-Request-Id` of its answer), or with this `correlationId`.",
             metavar="ID",
             show_default=False,
         ),

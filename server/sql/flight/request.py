@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.flight as flight
 from starlette.types import ASGIApp, Message
 
-from server.request_facts import INTERFACE
+from server.http.request_facts import INTERFACE
 
 T = TypeVar("T")
 

@@ -144,7 +144,11 @@ def test_the_old_name_of_permissions(workspace: Workspace) -> None:
     [
         (["keys", "create", "a", "--groups", "x"], 2, "--groups is 'x'; allowed are ids of groups"),
         (["keys", "create", "a", "--groups", "*"], 2, "--groups is '*'"),
-        (["keys", "create", "a", "--groups", "1", "--permissions", "root"], 2, "allowed are explore, tables, admin"),
+        (
+            ["keys", "create", "a", "--groups", "1", "--permissions", "root"],
+            2,
+            "allowed are explore, tables, metrics, admin",
+        ),
         (["keys", "create", "a", "--groups", "1", "--expires", "soon"], 2, "--expires is 'soon'"),
         (["keys", "create", "open", "--groups", "1"], 1, "'open' is no name for a key"),
         (["keys", "revoke", "nobody"], 1, "there is no key 'nobody'"),

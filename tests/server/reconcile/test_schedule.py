@@ -87,11 +87,11 @@ async def test_a_comparison_its_page_and_its_metrics(
 
             with httpx.Client(base_url=address, trust_env=False) as client:
                 found = figures(client)
-            name = "gamehub_graph_reconcile"
+            name = "reconcile"
             assert found[f"{name}_differences", "daily"] == 1
             assert all(found[f"{name}_differences", each] == 0 for each in COMPARISONS if each != "daily")
             assert found[f"{name}_compared", "games"] == last["compared"]["games"] > 100
-            assert (found[f"{name}_runs_total",], found[f"{name}_failures",], found[f"{name}_days",]) == (1, 0, 1)
+            assert (found[f"{name}_runs_total",], found[f"{name}_failures",], found[f"{name}_day_count",]) == (1, 0, 1)
             assert found[f"{name}_last_duration_seconds",] == pytest.approx(last["seconds"], abs=0.001)
             assert found[f"{name}_last_run_timestamp_seconds",] > 1_700_000_000
 

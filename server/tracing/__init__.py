@@ -1,0 +1,1 @@
+"""Traces for OpenTelemetry. Only a server that sends traces imports `spans.py`, and with it the library."""
