@@ -41,16 +41,30 @@ def python_packages(lock: Path) -> Path:
     return _installed(lock, install)
 
 
+def wheels(lock: Path) -> Path:
+    """Return a folder with the archives of a lock file, which are not installed."""
+
+    def download(into: Path) -> None:
+        pip = ("-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--require-hashes", "--no-deps")
+        _run(sys.executable, *pip, "--only-binary", ":all:", "--dest", into, "-r", lock)
+
+    return _installed(lock, download)
+
+
 def _installed(lock: Path, install: Callable[[Path], None]) -> Path:
-    name = f"{lock.parent.name}-{hashlib.sha256(lock.read_bytes()).hexdigest()[:12]}"
-    folder = CACHE / name
+    return prepared(lock.parent.name, lock.read_bytes(), install)
+
+
+def prepared(name: str, facts: bytes, prepare: Callable[[Path], None]) -> Path:
+    """Return a folder outside the tracked files, which is prepared once for the same facts."""
+    folder = CACHE / f"{name}-{hashlib.sha256(facts).hexdigest()[:12]}"
     folder.mkdir(parents=True, exist_ok=True)
     done = folder / "installed"
     # One worker installs, and the others wait.
     with (folder / "lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         if not done.exists():
-            install(folder)
+            prepare(folder)
             done.touch()
     return folder
 
@@ -71,5 +85,6 @@ if __name__ == "__main__":
     with ThreadPoolExecutor(2) as workers:
         node = workers.map(node_packages, [lock.parent for lock in _locks("package-lock.json")])
         python = workers.map(python_packages, _locks("requirements.lock"))
-        for folder in (*node, *python):
+        archives = workers.map(wheels, _locks("wheels.lock"))
+        for folder in (*node, *python, *archives):
             sys.stdout.write(f"{folder.name}\n")

@@ -1,5 +1,9 @@
 """Programs that a few tests need and Python cannot install: Chromium, Redis, Node, LibreOffice Calc, tinyproxy,
+<<<<<<< HEAD
 PostgreSQL, Prometheus.
+=======
+PostgreSQL, nginx, mmdebstrap, systemd.
+>>>>>>> addr
 """
 
 import os

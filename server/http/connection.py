@@ -39,6 +39,7 @@ _MAPPED = "::ffff:"
 _NOTHING_LEFT = struct.pack("ii", 1, 0)
 # WebSockets are served here, for this subprotocol. A proxy may leave its prefix before it.
 _SOCKET_PATH = "/graphql"
+_SOCKET_END = -len(_SOCKET_PATH)
 _SUBPROTOCOL = b"graphql-transport-ws"
 _OFFER = re.compile(rb"\r\nupgrade:[ \t]*h2c", re.IGNORECASE)
 # The addresses that many requests have.
@@ -275,7 +276,7 @@ class ClientConnection(HttpToolsProtocol):
             "raw_path": raw_path,
             "query_string": query,
         }
-        if path.endswith(_SOCKET_PATH) and parser.should_upgrade() and _opens_socket(scope):
+        if path[_SOCKET_END:] == _SOCKET_PATH and parser.should_upgrade() and _opens_socket(scope):
             self.scope = scope  # type: ignore[assignment]  # uvicorn describes the same dictionary
             self._upgrades = True
             return

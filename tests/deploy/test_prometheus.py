@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from resolvers.caller import Caller
-from server.auth.keys import KeyFile
+from server.auth.key_file import KeyFile
 from tests.requirements import require
 from tests.served import served
 from tests.stand import Sandbox

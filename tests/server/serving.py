@@ -12,7 +12,7 @@ from starlette.types import ASGIApp
 from server.execution.limits import PATIENT, ClientTimeouts
 from server.http.listening import configure
 from server.listening.graph_server import Ending, GraphServer
-from server.listening.listening_socket import listen
+from server.listening.listening_socket import ListeningSocket, listen
 
 
 def error_of(answer: httpx.Response) -> tuple[str, str]:
@@ -33,9 +33,14 @@ def code_of(answer: httpx.Response) -> str:
 
 
 @contextmanager
-def serving(app: ASGIApp, patience: ClientTimeouts = PATIENT, tls: ssl.SSLContext | None = None) -> Iterator[str]:
+def serving(
+    app: ASGIApp,
+    patience: ClientTimeouts = PATIENT,
+    tls: ssl.SSLContext | None = None,
+    bound: ListeningSocket | None = None,
+) -> Iterator[str]:
     """The address of the application, without a slash at its end."""
-    bound = listen("127.0.0.1", 0)
+    bound = bound or listen("127.0.0.1", 0)
     address = bound.page_address(secure=tls is not None)
     config = configure(app, patience, tls=tls)
     started = threading.Event()

@@ -1,7 +1,7 @@
-"""The Dockerfile's steps, replayed in an empty folder with the Python of the tests in place of the base image.
+"""The Dockerfile's steps, replayed in a small Debian in place of the base image.
 
-No container engine is needed: COPY and RUN are carried out in order, each stage in a folder of its own, and then the
-command is started and asked whether it is alive.
+No container engine is needed: COPY and RUN are carried out in order, each stage in a root of its own (chroot). Then the
+command is started as the image's user in the last one, which is read-only, and asked whether it is alive.
 """
 
 import json
@@ -9,21 +9,40 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
+import orjson
 import pytest
 
+from tests.debian_root import copied, debian_root, passed_on
+from tests.deploy.programs import hadolint
+
 ROOT = Path(__file__).parent.parent.parent
+STATE = "var/lib/gamehub-graph"
+USER = "10001:10001"
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+# Run a program as the image's user. The root is read-only, but for the volume and /tmp.
+CONTAINED = f"""
+set -e
+mount --bind "$0" "$0"
+mount -o remount,bind,ro "$0"
+mount --bind "$1" "$0/{STATE}"
+mount -t tmpfs tmpfs "$0/tmp"
+mount --bind /dev "$0/dev"
+mount -t proc proc "$0/proc"
+root=$0
+shift
+exec chroot --userspec={USER} "$root" "$@"
+"""
 
 Steps = list[tuple[str, str]]
 
 
 def parse(text: str) -> Steps:
-    """The instructions of a Dockerfile, in order."""
+    """Return the instructions of a Dockerfile, in order."""
     lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
     joined = "\n".join(lines).replace("\\\n", " ")
     return [(word.upper(), rest.strip()) for word, _, rest in (line.partition(" ") for line in joined.splitlines())]
@@ -31,23 +50,30 @@ def parse(text: str) -> Steps:
 
 @dataclass
 class Stage:
-    """A stage as it is replayed: its folder, where it stands, and its environment."""
+    """A stage as it is replayed: its root, where it stands in it, and its environment."""
 
     root: Path
-    folder: Path
+    folder: str = "/"
     environment: dict[str, str] = field(default_factory=dict)
     arguments: dict[str, str] = field(default_factory=dict)
 
     def fill(self, text: str) -> str:
+        """Return a text with the values of its variables."""
         values = {**self.arguments, **self.environment}
         return re.sub(r"\$\{?([A-Z_]+)\}?", lambda found: values.get(found[1], ""), text)
 
     def path(self, text: str) -> Path:
-        """Where a path of the image lies here: build arguments point into the temporary folder already."""
-        filled = Path(self.fill(text))
-        if filled.is_absolute() and self.root.parent not in filled.parents:
-            return self.root / filled.relative_to("/")
-        return self.folder / filled
+        """Return where a path of the image is here."""
+        return self.root / os.path.normpath(os.path.join(self.folder, self.fill(text))).lstrip("/")
+
+    def run(self, command: str) -> None:
+        """Run a command as root in this stage."""
+        environment = {"PATH": PATH, "HOME": "/root", **passed_on(os.environ), **self.environment}
+        subprocess.run(
+            ["chroot", str(self.root), "sh", "-c", f"cd {self.folder} && {command}"],
+            env=environment | self.arguments,
+            check=True,
+        )
 
 
 def allowed(name: str) -> bool:
@@ -57,60 +83,64 @@ def allowed(name: str) -> bool:
     return f"!{name}" in lines
 
 
-def replay(steps: Steps, base: Path, arguments: dict[str, str]) -> tuple[Stage, list[str], list[str]]:
-    """Carry out the steps; the last stage, its command and its health check."""
+def replay(steps: Steps, base: Path) -> tuple[Stage, list[str], list[str]]:
+    """Carry out the steps. Return the last stage, its command and its health check."""
     stages: dict[str, Stage] = {}
     command: list[str] = []
     health: list[str] = []
-    stage = Stage(base, base)
-    # The base image brings Python and pip. The environment of the tests has both.
-    python = Path(sys.executable).parent
+    stage = Stage(base)
     for word, rest in steps:
         if word == "FROM":
             name = rest.split(" AS ")[1] if " AS " in rest else "last"
-            root = base / name
-            root.mkdir()
-            home = {"PATH": f"{python}:{os.environ['PATH']}", "HOME": str(root)}
-            stage = stages[name] = Stage(root, root, home)
+            stage = stages[name] = Stage(base / name)
+            copied(debian_root(), stage.root)
         elif word == "ARG":
             name, _, default = rest.partition("=")
-            stage.arguments[name] = arguments.get(name, default)
+            stage.arguments[name] = default
         elif word == "ENV":
-            stage.environment |= {name: stage.fill(value) for name, value in re.findall(r"(\w+)=(\S+)", rest)}
+            stage.environment |= {
+                name: stage.fill(value.replace("$PATH", PATH)) for name, value in re.findall(r"(\w+)=(\S+)", rest)
+            }
         elif word == "WORKDIR":
-            stage.folder = stage.path(rest)
-            stage.folder.mkdir(parents=True, exist_ok=True)
+            stage.folder = stage.fill(rest)
+            stage.path(".").mkdir(parents=True, exist_ok=True)
         elif word == "COPY":
             options = [part for part in rest.split() if part.startswith("--")]
             *sources, target = [part for part in rest.split() if not part.startswith("--")]
             origin = next((stages[option.removeprefix("--from=")] for option in options if "--from" in option), None)
+            owner = next((option.removeprefix("--chown=") for option in options if "--chown" in option), None)
             for source in sources:
                 copy(origin, source, stage, target)
+            if owner is not None:
+                subprocess.run(["chown", "--recursive", owner, stage.path(target)], check=True)
         elif word == "RUN":
-            subprocess.run(["sh", "-c", rest], cwd=stage.folder, env=stage.environment | stage.arguments, check=True)
+            stage.run(rest)
         elif word == "HEALTHCHECK":
             health = json.loads(rest.partition("CMD ")[2])
         elif word == "CMD":
             command = json.loads(rest)
         else:
-            assert word in ("USER", "VOLUME", "EXPOSE"), word
+            assert word in ("USER", "VOLUME", "EXPOSE", "LABEL"), word
     return stage, command, health
 
 
 def copy(origin: Stage | None, source: str, stage: Stage, target: str) -> None:
     """COPY: from the checkout what `.dockerignore` lets through, or from an earlier stage."""
+    place = stage.path(target)
     if origin is not None:
-        found, place = origin.path(source), stage.path(target)
-        assert found.exists(), found
-        if found != place:
-            shutil.copytree(found, place)
+        shutil.copytree(origin.path(source), place, symlinks=True)
         return
     assert allowed(source), f"{source} is kept out by .dockerignore"
-    place = stage.path(target)
     if (ROOT / source).is_dir():
         shutil.copytree(ROOT / source, place, ignore=shutil.ignore_patterns("__pycache__", "*.sqlite*", ".env*"))
     else:
         shutil.copy(ROOT / source, place)
+
+
+def contained(stage: Stage, state: Path, command: list[str]) -> list[str]:
+    """Return the command that runs a program in a stage as the image's user does."""
+    there = ["env", "--chdir", f"/{STATE}", *command]
+    return ["unshare", "--mount", "sh", "-c", CONTAINED, str(stage.root), str(state), *there]
 
 
 @pytest.fixture(scope="module")
@@ -131,25 +161,47 @@ def test_the_image_is_small_and_safe(steps: Steps) -> None:
     assert last[-1] == ("CMD", '["gamehub-graph", "serve"]')
 
 
+def test_hadolint_has_no_complaint() -> None:
+    looked = subprocess.run(
+        [hadolint(), "--no-color", ROOT / "Dockerfile"], capture_output=True, text=True, check=False
+    )
+    assert (looked.returncode, looked.stdout) == (0, "")
+
+
 def test_the_steps_make_a_server_that_lives(steps: Steps, tmp_path: Path) -> None:
-    arguments = {"APP": str(tmp_path / "opt"), "STATE": str(tmp_path / "state")}
-    stage, command, health = replay(steps, tmp_path, arguments)
-    installed = {path.name.partition("-")[0] for path in (tmp_path / "opt/lib").rglob("*.dist-info")}
-    assert "gamehub_graph" in installed
-    assert not installed & {"pytest", "mypy", "ruff", "playwright", "hypothesis", "hatchling"}
-    environment = stage.environment | {"HOST": "127.0.0.1", "PORT": "0", "LOG_FORMAT": "auto"}
-    # Upstreams that do not exist: the image needs none to live and to be ready.
+    stage, command, health = replay(steps, tmp_path)
+    bill = orjson.loads((stage.root / "opt/gamehub-graph/sbom.cdx.json").read_bytes())
+    listed = {part["name"].lower(): part["version"] for part in bill["components"]}
+    installed = {
+        path.name.removesuffix(".dist-info").lower()
+        for path in (stage.root / "opt/gamehub-graph/lib").rglob("*.dist-info")
+    }
+    assert {name.partition("-")[0] for name in installed} >= {"gamehub_graph", "redis", "duckdb", "mcp", "s3fs"}
+    tools = {"pytest", "mypy", "ruff", "playwright", "hypothesis", "hatchling", "pip", "cyclonedx_bom"}
+    assert not {name.partition("-")[0] for name in installed} & tools
+    assert len(listed) == len(installed) - 1  # the application itself is what the bill is about
+
+    state = tmp_path / "state"
+    shutil.copytree(stage.root / STATE, state)
+    subprocess.run(["chown", USER, state], check=True)
+    environment = stage.environment | {"HOST": "127.0.0.1", "PORT": "0", "ROOT_PATH": "/graph"}
+    # Upstreams that do not exist: the image needs none to live.
     environment |= {"GAMEHUB_URL": "http://127.0.0.1:9", "GAMEHUB_TOKEN": "t"}
-    process = subprocess.Popen(command, cwd=stage.folder, env=environment, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        contained(stage, state, command), env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
     try:
         assert process.stdout is not None
         address = next(found[0] for line in process.stdout if (found := re.search(r"http://127\.0\.0\.1:\d+", line)))
         assert httpx.get(f"{address}/healthz").json() == {"alive": True}
-        assert httpx.get(f"{address}/readyz").status_code == 200
-        assert "<title" in httpx.get(address).text
+        assert "<title" in httpx.get(f"{address}/graph").text
         assert len(httpx.get(f"{address}/explorer/queries.json").json()) >= 12
+        assert set(process_users(process.pid)) == {10001}
         environment["PORT"] = address.rpartition(":")[2]
-        subprocess.run(health, env=environment, check=True)
+        asked = contained(stage, state, health)
+        subprocess.run(asked, env=environment, check=True)
+        written = contained(stage, state, ["sh", "-c", f"touch /{STATE}/a /tmp/a && ! touch /opt/a 2>/dev/null"])
+        subprocess.run(written, env=environment, check=True)
         began = time.monotonic()
         process.terminate()
         assert process.wait(20) == 0
@@ -157,4 +209,10 @@ def test_the_steps_make_a_server_that_lives(steps: Steps, tmp_path: Path) -> Non
     finally:
         process.kill()
         process.communicate()
-    assert subprocess.run(health, env=environment, capture_output=True).returncode != 0
+    assert subprocess.run(asked, env=environment, capture_output=True).returncode == 1
+
+
+def process_users(pid: int) -> list[int]:
+    """Return the user ids of a process: real, effective, saved, and of the file system."""
+    line = next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("Uid:"))
+    return [int(part) for part in line.split()[1:]]

@@ -83,6 +83,20 @@ def test_whatever_comes_is_refused(query: bytes) -> None:
         check(SECRET, "/tables/A.csv", query, NOW)
 
 
+@pytest.mark.parametrize(
+    ("typed", "server", "path"),
+    [
+        ("/tables/A.csv?a=1", "", "/tables/A.csv"),
+        ("https://graph.example/tables/A.csv?a=1#b", "https://graph.example", "/tables/A.csv"),
+        ("https://graph.example:8443/graph/tables/A.csv?a=1", "https://graph.example:8443/graph", "/tables/A.csv"),
+        ("/graph/tables/A.csv?a=1", "", "/tables/A.csv"),
+        ("https://graph.example/other?a=1", "", "https://graph.example/other"),
+    ],
+)
+def test_a_typed_address_may_have_a_server(typed: str, server: str, path: str) -> None:
+    assert address(typed) == (server, path, b"a=1")
+
+
 def test_each_part_is_signed() -> None:
     _, path, query = address(link(SECRET, "/tables/A.csv", b"group=382&a=1&a=2", ID, HOUR, NOW))
     assert check(SECRET, path, query, NOW) == (ID, b"group=382&a=1&a=2")

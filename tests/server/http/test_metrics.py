@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from typer.testing import CliRunner
 
 from resolvers.caller import Caller
-from server.auth.keys import KeyFile
+from server.auth.key_file import KeyFile
 from server.cli.command import app
 from server.metrics.requests import LONGEST_NAME, MOST_CALLERS, OTHERS, CallerCounts
 from tests.requirements import require

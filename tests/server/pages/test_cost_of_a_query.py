@@ -149,7 +149,7 @@ async def test_a_narrow_screen_shows_errors_in_words(browser: Browser, address: 
             await page.keyboard.press("Control+Enter")
 
         await refused(401, "UNAUTHENTICATED")
-        await expect(problem.get_by_role("link")).to_have_attribute("href", "/login?next=%2Fexplorer")
+        await expect(problem.get_by_role("link")).to_have_attribute("href", "/login?to=%2Fexplorer")
         await refused(429, "TOO_MANY_REQUESTS")
         await expect(problem).to_contain_text("Wait a little, then run it again.")
         await refused(422, "QUERY_TOO_COMPLEX")

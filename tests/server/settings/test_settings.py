@@ -74,6 +74,12 @@ def test_proxies_are_addresses_and_networks() -> None:
         assert load().proxies == found
 
 
+def test_the_root_path_has_no_slash_at_its_end() -> None:
+    for value, found in {"/graph/": "/graph", "/a/b": "/a/b", "/": ""}.items():
+        Path(".env").write_text(f"ROOT_PATH={value}\n")
+        assert load().root_path == found
+
+
 def test_the_environment_wins_over_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
     Path(".env").write_text("PORT=1\nHOST=localhost\nBUSINESS_TIMEZONE=Europe/Madrid\n")
     monkeypatch.setenv("PORT", "2")
@@ -150,6 +156,9 @@ def test_business_days_are_gamehubs_unless_said_otherwise() -> None:
             "FORWARDED_ALLOW_IPS holds '10.1.2.3/16', which is an address in a network; the network is 10.1.0.0/16",
         ),
         ("FORWARDED_ALLOW_IPS", "*, 10.0.0.1", "FORWARDED_ALLOW_IPS holds '*', which is no address and no network"),
+        ("ROOT_PATH", "graph", "ROOT_PATH is 'graph', which is no such path; allowed is a path such as /graph"),
+        ("ROOT_PATH", "//evil.example", "ROOT_PATH is '//evil.example', which is no such path"),
+        ("ROOT_PATH", "/tables/", "ROOT_PATH is '/tables', which begins like a path of the server itself"),
         ("GAMEHUB_TOKN", TOKEN, "GAMEHUB_TOKN in .env is no setting; did you mean GAMEHUB_TOKEN?"),
         ("GAMEHUB_COLOUR", "red", "GAMEHUB_COLOUR in .env is no setting"),
     ],
