@@ -23,7 +23,7 @@ COPY upstream ./upstream
 # The image needs no pip, and no bytecode of the tests of libraries. The bill of materials (CycloneDX) lists what it has.
 RUN python -m venv --without-pip "$APP" \
     && python -m pip --python "$APP/bin/python" install --quiet --no-compile --no-index --find-links archives \
-        '.[tables,sql,mcp,s3]' \
+        '.[tables,sql,mcp,s3,otel]' \
     && "$APP/bin/python" -m compileall -q -x /tests/ "$APP/lib" \
     && python -m venv --without-pip /build/tools \
     && python -m pip --python /build/tools/bin/python install --quiet --no-compile --no-index --find-links archives \

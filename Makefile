@@ -134,12 +134,8 @@ lock: ## write the lock files anew from pyproject.toml
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 		--extra tables --extra sql --extra s3 --extra dask --extra mcp --extra otel --group dev pyproject.toml -o requirements.lock
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-<<<<<<< HEAD
-		--constraint requirements.lock --extra tables --extra sql --extra otel --group build pyproject.toml -o requirements-image.lock
-=======
-		--constraint requirements.lock --extra tables --extra sql --extra mcp --extra s3 --group build \
+		--constraint requirements.lock --extra tables --extra sql --extra mcp --extra s3 --extra otel --group build \
 		pyproject.toml -o requirements-image.lock
->>>>>>> addr
 	@cd $(PEERS) && $(CURDIR)/$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-header requirements.in -o requirements.lock
 

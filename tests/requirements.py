@@ -1,9 +1,5 @@
 """Programs that a few tests need and Python cannot install: Chromium, Redis, Node, LibreOffice Calc, tinyproxy,
-<<<<<<< HEAD
-PostgreSQL, Prometheus.
-=======
-PostgreSQL, nginx, mmdebstrap, systemd.
->>>>>>> addr
+PostgreSQL, Prometheus, nginx, mmdebstrap, systemd.
 """
 
 import os
