@@ -31,6 +31,9 @@ async def test_the_next_one_is_told_to_come_back() -> None:
             assert refused.json()["errors"][0]["extensions"]["code"] == "OVERLOADED"
             assert (await client.get("/healthz")).status_code == 200
             assert (await client.get("/readyz")).status_code == 200
+            scraped = (await client.get("/metrics")).text.splitlines()
+            for name, count in (("running", 2), ("waiting", 1), ("shed_total", 1)):
+                assert f"gamehub_graph_operations_{name} {count}.0" in scraped
             answers = await asyncio.gather(*running)
             assert [answer.json() for answer in answers] == [{"data": {"slow": True}}] * 3
             assert (await client.post("/graphql", json=SLOW)).status_code == 200

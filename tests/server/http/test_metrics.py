@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import socket
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -256,6 +257,15 @@ def test_the_line_names_table_format_rows_and_the_reason(
     assert {name: line.get(name) for name in facts} == facts
     assert ("reason" in line) == (status >= 400)
     assert line["bytes"] == int(answer.headers.get("content-length", line["bytes"]))
+
+
+def test_a_connection_that_the_server_closes_is_counted_with_the_reason(stand: Stand) -> None:
+    before = stand.figures()
+    with socket.create_connection((stand.client.base_url.host, stand.client.base_url.port or 0), 10) as connection:
+        connection.sendall(b"this is not HTTP\r\n\r\n")
+        assert b" 400 " in connection.recv(100)
+    found = grown(before, stand.figures(), "connections_closed")
+    assert found == {("connections_closed_total", "not_http"): 1}
 
 
 def test_no_key_is_in_a_line(stand: Stand) -> None:
