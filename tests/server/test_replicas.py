@@ -162,6 +162,7 @@ async def die_during_a_call(mortal: Replica, other: Replica, moving: MovingSandb
         mortal.process.kill()
         mortal.process.wait(30)
         moving.heal()
+        found: Any
         lost, found = await asyncio.gather(*asked, return_exceptions=True)
     finally:
         moving.heal()

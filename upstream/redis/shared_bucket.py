@@ -78,7 +78,7 @@ class SharedBucket(Bucket):
         self._keys = tuple(f"{NAMESPACE}:{{{name}}}{part}" for part in ("", ":servers"))
         self._server = os.urandom(8).hex()
         self._servers = 1
-        self._granted: deque[tuple[str, float]] = deque()  # the tokens at hand, and when they came
+        self._granted: deque[tuple[str, float]] = deque()  # the tokens at hand, and until when they may be used
         self._left = most  # in Redis, at the last look
         self._empty_until = 0.0
         self._lot = 1
@@ -90,6 +90,8 @@ class SharedBucket(Bucket):
         """Return the number of tokens at hand. If there is none, ask for some."""
         if self._redis.resting:
             return max(self._part - self._own, 0)
+        if self._granted and self._granted[0][1] <= self._clock():
+            self._give_back()  # an event loop that was held up is late for this
         if not self._granted:
             self._asked = True
             self._ask()
@@ -142,6 +144,8 @@ class SharedBucket(Bucket):
 
     async def _take_some(self, count: int) -> None:
         token = os.urandom(8).hex()
+        # Redis gives them later than this, and an answer may be read late.
+        until = self._clock() + UNUSED_SECONDS
         lifetime = round((self._minute + UNUSED_SECONDS) * 1000)
         try:
             found = await self._redis.run(
@@ -151,15 +155,15 @@ class SharedBucket(Bucket):
             return
         granted, self._left, wait, self._servers = (int(each) for each in found)
         now = self._clock()
-        self._granted += [(f"{token}:{number}", now) for number in range(1, granted + 1)]
+        self._granted += [(f"{token}:{number}", until) for number in range(1, granted + 1)]
         self._empty_until = 0.0 if granted else now + max(wait / 1000, 0.01)
         if granted:
             asyncio.get_running_loop().call_later(UNUSED_SECONDS, self._give_back)
 
     def _give_back(self) -> None:
         """Give back the tokens that were not used for a second."""
-        end, unused = self._clock() - UNUSED_SECONDS * 0.99, []
-        while self._granted and self._granted[0][1] <= end:
+        now, unused = self._clock(), []
+        while self._granted and self._granted[0][1] <= now:
             unused.append(self._granted.popleft()[0])
         if unused and not self._redis.closed:
             self._begin(self._remove(unused))
