@@ -132,10 +132,13 @@ def build(
     )
 
 
-def build_server(live: LiveSettings, *, closed: bool, siblings: Siblings | None = None) -> GraphServices:
+def build_server(
+    live: LiveSettings, *, closed: bool, siblings: Siblings | None = None, whole: Settings | None = None
+) -> GraphServices:
     """Construct everything that a server needs. `closed` says whether callers need a credential.
 
-    Raises BrokenQuery for a wrong document in the documents folder.
+    A process of a server with several has a part of the limits of `whole`. Raises BrokenQuery for a wrong document in
+    the documents folder.
     """
     settings = live.first
     only = None if settings.subgraph is None else System[settings.subgraph.upper()]
@@ -177,7 +180,7 @@ def build_server(live: LiveSettings, *, closed: bool, siblings: Siblings | None 
             proxies=settings.proxies,
             root_path=settings.root_path or "",
         ),
-        shown_limits={name: float(getattr(settings, name.lower())) for name in SHOWN_LIMITS},
+        shown_limits={name: float(getattr(whole or settings, name.lower())) for name in SHOWN_LIMITS},
         schedule=Schedule.of(services.gateway, settings, None if siblings is None else siblings.folder)
         if only is None
         else None,

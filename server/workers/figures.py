@@ -24,8 +24,10 @@ _ENDED = "ended"
 _FILE, _SOCKET = ".figures", ".sock"
 # The kinds of figures that only rise. Those of a worker that has ended still count.
 _RISING = frozenset({"counter", "histogram", "summary"})
-_NEWEST = ("_info", "_timestamp_seconds", "_breaker_open", "_ready")
-_OLDEST = ("_start_time_seconds", "_created")
+# The ends of the names of figures that are no amounts: the largest one counts, or the least one. A limit is that of the
+# whole server, in every worker. Redis is down if one worker does not reach it.
+_LARGEST = ("_info", "_timestamp_seconds", "_breaker_open", "_ready", "graph_limit")
+_LEAST = ("_start_time_seconds", "_created", "_redis_up")
 
 
 class FigureSample(msgspec.Struct, array_like=True):
@@ -169,9 +171,9 @@ def merged(snapshots: Sequence[FigureSnapshot]) -> list[FigureFamily]:
 
 
 def _together(name: str, one: float, other: float) -> float:
-    if name.endswith(_NEWEST):
+    if name.endswith(_LARGEST):
         return max(one, other)
-    return min(one, other) if name.endswith(_OLDEST) else one + other
+    return min(one, other) if name.endswith(_LEAST) else one + other
 
 
 class _Summed:

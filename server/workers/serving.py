@@ -19,6 +19,7 @@ from server.listening.listening_socket import ListeningSocket
 from server.services import build_server
 from server.settings.live import LiveSettings
 from server.settings.reading import WrongSettings, load
+from server.settings.settings import Settings
 from server.workers.share import share_of
 from server.workers.siblings import NoSiblings, Siblings, WorkerSiblings
 from server.workers.supervisor import Supervisor, WorkerPlan
@@ -33,7 +34,7 @@ log = structlog.get_logger(__name__)
 
 def serve_alone(live: LiveSettings, bound: ListeningSocket, closed: bool, listening: Callable[[], None]) -> int:
     """Serve in this process."""
-    made = _made(live, closed, NoSiblings())
+    made = _made(live, closed, NoSiblings(), live.first)
     if made is None:
         return FAILED
     config, ending = made
@@ -53,7 +54,7 @@ def serve_together(live: LiveSettings, bound: ListeningSocket, closed: bool, lis
         if settings.tables_spool_dir is None:
             settings = settings.model_copy(update={"tables_spool_dir": folder / "tables"})
         logs.set_up(settings.log_level, settings.log_format, shared_stderr=True)
-        made = _made(live.limited(settings), closed, WorkerSiblings(folder))
+        made = _made(live.limited(settings), closed, WorkerSiblings(folder), live.first)
         if made is None:
             return FAILED
         config, ending = made
@@ -74,11 +75,16 @@ def serve_together(live: LiveSettings, bound: ListeningSocket, closed: bool, lis
     return Supervisor(plan, bound, folder).run()
 
 
-def _made(live: LiveSettings, closed: bool, siblings: Siblings) -> tuple[uvicorn.Config, Ending] | None:
-    """Construct the application. Return None if it cannot be, after saying why."""
+def _made(
+    live: LiveSettings, closed: bool, siblings: Siblings, whole: Settings
+) -> tuple[uvicorn.Config, Ending] | None:
+    """Construct the application. Return None if it cannot be, after saying why.
+
+    `whole` are the settings of the whole server, and `live` those of this process.
+    """
     settings = live.first
     try:
-        services = build_server(live, closed=closed, siblings=siblings)
+        services = build_server(live, closed=closed, siblings=siblings, whole=whole)
         served = create_app(services)
     except BrokenQuery as error:
         refuse(str(error))

@@ -21,6 +21,8 @@ class Process:
         self.requests = Counter("requests", "Requests.", ["path"], registry=self.registry)
         self.running = Gauge("running", "Running.", registry=self.registry)
         self.started = Gauge("process_start_time_seconds", "Start.", registry=self.registry)
+        self.redis = Gauge("redis_redis_up", "Redis.", registry=self.registry)
+        self.limit = Gauge("graph_limit", "Limits.", ["setting"], registry=self.registry)
         self.last = Gauge("last_run_timestamp_seconds", "Last run.", registry=self.registry)
         self.seconds = Histogram("seconds", "Seconds.", buckets=(1, 2), registry=self.registry)
         Info("build", "Build.", registry=self.registry).info({"version": "1"})
@@ -47,6 +49,10 @@ async def test_every_process_shows_the_same_sums(tmp_path: Path) -> None:
     one.started.set(100)
     two.started.set(200)
     one.last.set(10)
+    one.redis.set(1)
+    two.redis.set(0)
+    one.limit.labels("MAX_TOPICS").set(100)
+    two.limit.labels("MAX_TOPICS").set(100)
     one.seconds.observe(0.5)
     two.seconds.observe(1.5)
     async with AsyncExitStack() as stack:
@@ -58,6 +64,8 @@ async def test_every_process_shows_the_same_sums(tmp_path: Path) -> None:
         ("requests_total", (("path", "/a"),)): 7,
         ("requests_total", (("path", "/b"),)): 1,
         ("running", ()): 7,
+        ("redis_redis_up", ()): 0,
+        ("graph_limit", (("setting", "MAX_TOPICS"),)): 100,
         ("process_start_time_seconds", ()): 100,
         ("last_run_timestamp_seconds", ()): 10,
         ("seconds_bucket", (("le", "1.0"),)): 1,
