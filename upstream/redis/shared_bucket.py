@@ -101,9 +101,9 @@ class SharedBucket(Bucket):
         """Take a token, and return whether there was one."""
         if not self.free:
             return False
-        if not self._redis.resting:
+        if self._granted:
             self._granted.popleft()
-            if not self._granted:
+            if not self._granted and not self._redis.resting:
                 self._ask()
         assert self._own >= 0  # forgets the tokens that came back
         self._taken.append(self._clock() + self._minute)

@@ -102,22 +102,21 @@ class Queue(msgspec.Struct, eq=False):
     def _share_out(self) -> None:
         """Give free slots to those whose turn it is, as far as there are tokens."""
         while self._waiting and self._free > 0:
-            if self._bucket is not None and not self._bucket.free:
+            name, line = next(iter(self._waiting.items()))
+            # Requests that gave up stay in line until their turn, because a search would cost the whole line each time.
+            while line and line[0].done():
+                line.popleft()
+            if line and self._bucket is not None and not self._bucket.take():
                 self._look_later(self._bucket)
                 return
-            name = next(iter(self._waiting))
-            line = self._waiting.pop(name)
-            # Requests that gave up stay in line until their turn, because a search would cost the whole line each time.
-            while line and (turn := line.popleft()).done():
-                pass
-            given = not turn.done()
+            del self._waiting[name]
+            if not line:
+                continue
+            turn = line.popleft()
             if line:
                 self._waiting[name] = line  # at the end of the ring
-            if given:
-                if self._bucket is not None:
-                    self._bucket.take()
-                self._free -= 1
-                turn.set_result(None)
+            self._free -= 1
+            turn.set_result(None)
 
     def _look_later(self, bucket: Bucket) -> None:
         """Share out again when the next token comes back."""

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from upstream.resilience.bucket import Bucket
 from upstream.resilience.queue import QUEUE_CALLER, Queue, QueueCaller
 
 
@@ -114,3 +115,37 @@ def test_no_slot_is_lost_whoever_gives_up_when(slots: int, steps: list[tuple[str
         await asyncio.gather(*more)
 
     asyncio.run(storm())
+
+
+class DoubtfulBucket(Bucket):
+    """A bucket that says that it has tokens, and gives some."""
+
+    given = 0
+
+    def take(self) -> bool:
+        """Take a token if one is given."""
+        self.given -= 1
+        return self.given >= 0
+
+    def wait(self, tokens: int = 1) -> float:
+        """Say that a token comes soon."""
+        return 0.001
+
+
+async def test_no_request_begins_with_a_token_that_was_not_given() -> None:
+    bucket = DoubtfulBucket(10)
+    queue, order = Queue(3, bucket), list[str]()
+
+    async def work() -> None:
+        order.append(QUEUE_CALLER.get().name)
+
+    tasks = [asks(queue, name, work) for name in ("one", "two", "one")]
+    await asyncio.sleep(0.05)
+    assert order == []
+    bucket.given = 2
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.sleep(0.05)
+    assert order == ["one", "two"]
+    bucket.given = 1
+    await asyncio.gather(*tasks)
+    assert order == ["one", "two", "one"]
