@@ -119,9 +119,10 @@ def found(address: str) -> Found:
 def main() -> None:
     """Serve, and measure."""
     from server import serve
+    from server.workers import serving
 
-    plain = serve.configure  # type: ignore[attr-defined]
-    serve.configure = lambda app, *rest: plain(Measured(app), *rest)  # type: ignore[attr-defined]
+    plain = serving.configure  # type: ignore[attr-defined]
+    serving.configure = lambda app, *rest: plain(Measured(app), *rest)  # type: ignore[attr-defined]
     serve.main()
 
 

@@ -51,7 +51,7 @@ def test_what_a_caller_may_not_see(tmp_path: Path) -> None:
     ):
         hidden, unknown = client.get("/metrics"), client.get("/tabels")
         assert (hidden.status_code, unknown.status_code) == (403, 404)
-        assert "This needs the permission admin, which the caller does not have." in hidden.text
+        assert "This needs the permission metrics, which the caller does not have." in hidden.text
         assert '<a href="/tables">' in unknown.text
         assert code_of(client.get("/tabels", headers={"Accept": "*/*"})) == "FORBIDDEN"
         # The browser asks again for a password that it keeps.
