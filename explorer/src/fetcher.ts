@@ -1,6 +1,6 @@
 /** Send operations to the graph: GraphQL over HTTP, on the page's own origin. Each run notes what it cost. */
 import type { Fetcher, FetcherOpts, FetcherParams } from "@graphiql/toolkit";
-import { type DocumentNode, type ExecutionResult, getOperationAST } from "graphql";
+import { type ExecutionResult, getOperationAST, parse } from "graphql";
 import { createClient, type RequestParams } from "graphql-sse";
 
 import { at } from "../frame/address";
@@ -124,8 +124,13 @@ function subscribe(operation: FetcherParams, headers: Headers): AsyncIterableIte
   };
 }
 
-function subscribes({ operationName }: FetcherParams, document?: DocumentNode): boolean {
-  return document !== undefined && getOperationAST(document, operationName)?.operation === "subscription";
+/** Say whether an operation is a subscription. The editor parses a moment after the last key, so its document may be an older one. */
+function subscribes({ query, operationName }: FetcherParams): boolean {
+  try {
+    return getOperationAST(parse(query), operationName)?.operation === "subscription";
+  } catch {
+    return false; // the server says what is wrong
+  }
 }
 
 /** Send one operation and return its answer, or the answers of a subscription one after the other. */
@@ -134,7 +139,7 @@ export const send: Fetcher = async (request, options) => {
   if (options?.documentAST === undefined && operation.operationName === "IntrospectionQuery") {
     return (await post(operation, options?.headers)).answer as ExecutionResult;
   }
-  return subscribes(operation, options?.documentAST) ? subscribe(operation, options?.headers) : run(operation, options?.headers);
+  return subscribes(operation) ? subscribe(operation, options?.headers) : run(operation, options?.headers);
 };
 
 /** Ask the server for the plan of an operation. It calls no upstream for that. */
