@@ -91,22 +91,27 @@ class GraphServer(uvicorn.Server):
             garbage.settle()
             self._listening()
 
-    async def _accept(self) -> asyncio.Server:
+    async def _accept(self) -> Any:
         """Accept connections. With TLS, end those with too slow a handshake."""
-        loop, context = asyncio.get_running_loop(), self.config.ssl
+        context = self.config.ssl
         make: Any = self.config.http_protocol_class  # called like the class
         protocol = partial(make, config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
-        options: dict[str, Any] = {"sock": self._bound.socket, "ssl": context, "backlog": BACKLOG}
+        options: dict[str, Any] = {"ssl": context}
         if context is not None:
             options["ssl_handshake_timeout"] = self._handshake
-        begin = loop.create_server if self._bound.path is None else loop.create_unix_server
 
         def greeted() -> ClientConnection:
             connection: ClientConnection = protocol()
             self._greeting.add(connection)
             return connection
 
-        return await begin(protocol if context is None else greeted, **options)
+        return await self.listen(protocol if context is None else greeted, options)
+
+    async def listen(self, protocol: Callable[[], Any], options: dict[str, Any]) -> Any:
+        """Return what accepts connections until it is closed."""
+        loop = asyncio.get_running_loop()
+        begin = loop.create_server if self._bound.path is None else loop.create_unix_server
+        return await begin(protocol, sock=self._bound.socket, backlog=BACKLOG, **options)
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         """Stop gently at the first signal, and at once at the second."""

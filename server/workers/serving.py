@@ -1,6 +1,5 @@
 """Serve on a socket, in this process alone or in several workers. Both import everything that the server needs."""
 
-import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -25,10 +24,6 @@ from server.workers.siblings import NoSiblings, Siblings, WorkerSiblings
 from server.workers.supervisor import Supervisor, WorkerPlan
 from server.workers.worker import ServingWorker
 
-# The variable of libuv that lets a process wait a moment after each connection that it accepts. Otherwise the first
-# that looks takes all that wait.
-ONE_BY_ONE = "UV_TCP_SINGLE_ACCEPT"
-
 log = structlog.get_logger(__name__)
 
 
@@ -46,7 +41,6 @@ def serve_alone(live: LiveSettings, bound: ListeningSocket, closed: bool, listen
 def serve_together(live: LiveSettings, bound: ListeningSocket, closed: bool, listening: Callable[[], None]) -> int:
     """Serve in workers, and look after them in this process."""
     settings = live.first
-    os.environ.setdefault(ONE_BY_ONE, "1")
     folder = Path(tempfile.mkdtemp(prefix="gamehub-graph-workers-"))
 
     def work(worker: ServingWorker, live: LiveSettings) -> int:

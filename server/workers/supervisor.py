@@ -23,6 +23,7 @@ import structlog
 from server import logs
 from server.cli.terminal import FAILED
 from server.listening.listening_socket import ListeningSocket
+from server.workers.fair_accept import OpenConnections
 from server.workers.figures import bury
 from server.workers.worker import READY, RETIRE, SIGNALLED, STOP, ServingWorker
 
@@ -96,6 +97,7 @@ class Supervisor(Generic[S]):
         self._listening = plan.listening
         self._seconds = plan.seconds + EXTRA_SECONDS
         self._workers: dict[int, WorkerProcess] = {}  # by process id
+        self._connections = OpenConnections(plan.count)
         self._selector = selectors.DefaultSelector()
         self._signals: list[int] = []
         self._begun = False  # whether all workers answered requests once
@@ -174,7 +176,7 @@ class Supervisor(Generic[S]):
                 os.close(other.ended)
             self._selector.close()
             theirs.setblocking(False)
-            code = self._work(ServingWorker(place, theirs, self._folder), self._settings)
+            code = self._work(ServingWorker(place, theirs, self._folder, self._connections), self._settings)
         except SystemExit as end:
             code = end.code if isinstance(end.code, int) else FAILED
         except BaseException:
@@ -228,6 +230,8 @@ class Supervisor(Generic[S]):
         del self._workers[worker.pid]
         self._asked.pop(worker.pid, None)
         bury(self._folder, worker.pid)
+        if all(one.place != worker.place for one in self._workers.values()):
+            self._connections.close(worker.place)
         facts = {"worker": worker.place + 1, "pid": worker.pid, "exit_code": code}
         if worker.leaving or self._stopping_since is not None:
             log.info("worker.ended", **facts)

@@ -15,6 +15,7 @@ import uvicorn
 from server.execution.limits import ClientTimeouts
 from server.listening.graph_server import Ending, GraphServer
 from server.listening.listening_socket import ListeningSocket
+from server.workers.fair_accept import FairAcceptor, OpenConnections
 
 # What the supervisor says: end with the whole server, or alone, while the others go on.
 STOP, RETIRE = b"s", b"r"
@@ -27,9 +28,10 @@ log = structlog.get_logger(__name__)
 class ServingWorker:
     """A worker in its own process: its number, counted from 0, the channel to the supervisor, and the common folder."""
 
-    def __init__(self, number: int, channel: socket.socket, folder: Path) -> None:
+    def __init__(self, number: int, channel: socket.socket, folder: Path, connections: OpenConnections) -> None:
         self.number = number
         self.folder = folder
+        self.connections = connections
         self._channel = channel
         self._server: GraphServer | None = None
         self._ending: Ending | None = None
@@ -91,6 +93,11 @@ class _WorkerServer(GraphServer):
     ) -> None:
         super().__init__(config, bound, listening, ending, patience.request_seconds)
         self._worker = worker
+
+    async def listen(self, protocol: Callable[[], Any], options: dict[str, Any]) -> FairAcceptor:
+        """Return what accepts the share of this worker."""
+        open_ones, worker = self.server_state.connections, self._worker
+        return FairAcceptor(self._bound.socket, protocol, options, open_ones, worker.connections, worker.number)
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         """Let the supervisor decide what to do."""
