@@ -19,6 +19,9 @@ import uvloop
 NUMBER = re.compile(r"\d+\.\d+|R\d+")
 
 
+IDLE_SECONDS = 5.0
+
+
 class Question(msgspec.Struct):
     """A body to post to `/graphql`, and the body that answers it."""
 
@@ -70,9 +73,14 @@ class Connection:
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         self._pair: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+        self._used = 0.0
 
     async def ask(self, request: bytes) -> tuple[bytes, bytes]:
         """Return the status line and the body of the answer. Raises Lost."""
+        now = time.monotonic()
+        if now - self._used > IDLE_SECONDS:
+            self.close()  # the other side may be about to close it
+        self._used = now
         try:
             if self._pair is None:
                 self._pair = await asyncio.open_connection(self._plan.host, self._plan.port)
