@@ -32,7 +32,7 @@ CLOSED = ((1, 300), (6, 3_600), (24, 86_400))
 
 
 class Figures(msgspec.Struct):
-    """What this machine measured: processor time in milliseconds, memory in MiB, bytes."""
+    """The measurements of this machine: processor time in milliseconds, memory in MiB, bytes."""
 
     stored_ms: float  # an answer that is sent again
     made_ms: float  # a list of 20 rows from cached days
@@ -44,7 +44,7 @@ class Figures(msgspec.Struct):
 
 
 class Business(msgspec.Struct):
-    """What is asked of the servers. `active` is the share of the groups that somebody looks at all the time."""
+    """The load of a business. `active` is the share of the groups that somebody looks at all the time."""
 
     name: str
     groups: int
@@ -56,7 +56,7 @@ class Business(msgspec.Struct):
 
 
 class Needs(msgspec.Struct):
-    """What a business needs."""
+    """The needs of a business."""
 
     workers: int
     redis_mib: float

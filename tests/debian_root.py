@@ -15,7 +15,7 @@ from tests.requirements import require
 
 PACKAGES = ("base-files", "base-passwd", "coreutils", "dash", "libc-bin", "python3", "python3-pip", "python-is-python3")
 USR_MERGE = "--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr"
-# What the environment says about the network and its certificates, and where pip finds packages.
+# Variables of the environment about the network, its certificates, and the places of packages for pip.
 PASSED = ("PIP_", "SSL_", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy", "LANG")
 FILES = ("/etc/resolv.conf", "/etc/hosts", "/etc/ssl/certs/ca-certificates.crt")
 

@@ -17,9 +17,9 @@ from server.listening.graph_server import Ending, GraphServer
 from server.listening.listening_socket import ListeningSocket
 from server.workers.fair_accept import FairAcceptor, OpenConnections
 
-# What the supervisor says: end with the whole server, or alone, while the others go on.
+# The words of the supervisor: end with the whole server, or alone, while the others go on.
 STOP, RETIRE = b"s", b"r"
-# What a worker says: it answers requests, or it has got a signal and asks what to do.
+# The words of a worker: it answers requests, or it has got a signal and asks what to do.
 READY, SIGNALLED = b"r", b"t"
 
 log = structlog.get_logger(__name__)
