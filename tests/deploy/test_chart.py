@@ -123,7 +123,7 @@ def test_pods_have_no_rights() -> None:
     assert container["securityContext"] == {
         "allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]},
     }  # fmt: skip
-    # What the image writes to is a volume.
+    # The folders that the image writes to are volumes.
     assert [one["mountPath"] for one in container["volumeMounts"]] == ["/var/lib/gamehub-graph", "/tmp"]
     assert "memory" in container["resources"]["limits"]
 

@@ -125,7 +125,7 @@ async def test_a_thread_does_not_wait_for_the_loop() -> None:
 
 
 def test_lines_of_several_processes_do_not_mix() -> None:
-    """A pipe takes PIPE_BUF bytes as a whole. What is longer, other processes may interrupt."""
+    """A pipe takes PIPE_BUF bytes as a whole. Other processes may interrupt a longer text."""
     written: list[bytes] = []
 
     class Pipe(io.BytesIO):

@@ -134,7 +134,7 @@ async def test_a_server_that_dies_is_replaced(both: list[Replica], redis: RedisS
     other.gate.open.set()
     answer = await other.cache.fetch(Call.of(GROUPS))
     assert (len(answer.rows), calls(both)) == (len(answer.rows), [0, 1])
-    # What it says later does not count.
+    # Its late result does not count.
     await other.cache.aclose()
     held = redis.say("EXISTS", f"gamehub-graph:lease:1:{name}")
     one.leases.end(lease, b"R", 0, b"late", 60)
