@@ -5,7 +5,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import AsyncIterator, Collection, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,9 +64,7 @@ class Server:
 
     async def wait_for(self, name: str, count: int) -> None:
         """Wait until an event has happened so often."""
-        async with asyncio.timeout(SECONDS):
-            while len(self.events(name)) < count:  # noqa: ASYNC110
-                await asyncio.sleep(0.02)
+        await until(lambda: len(self.events(name)) >= count)
 
     def wait_for_start(self) -> None:
         """Wait until it answers requests."""
@@ -74,6 +72,11 @@ class Server:
         while not self.events("server.started"):
             assert time.monotonic() < end, self.log.read_text()
             time.sleep(0.02)
+
+    @property
+    def files(self) -> Path:
+        """The folder for the files of tables."""
+        return self.path.parent / "files"
 
     @property
     def workers(self) -> list[int]:
@@ -91,7 +94,8 @@ def moving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MovingSandbox]:
 
 @pytest.fixture(scope="module")
 def server(moving: MovingSandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with started(moving, tmp_path_factory.mktemp("workers"), WORKERS="2") as server:
+    folder = tmp_path_factory.mktemp("workers")
+    with started(moving, folder, WORKERS="2", TABLES_SPOOL_DIR=str(folder / "files")) as server:
         yield server
 
 
@@ -206,13 +210,36 @@ class Subscriber:
 async def subscribed(server: Server, moving: MovingSandbox) -> dict[Subscriber, "asyncio.Task[None]"]:
     """Subscribe over each transport: with a first transaction, and without any."""
     found = {}
+    moving.reset()
     for group in (GROUP, QUIET_GROUP):
         for way in (Subscriber.over_events, Subscriber.over_socket):
             subscriber = Subscriber(group)
             found[subscriber] = asyncio.create_task(way(subscriber, server))
             await subscriber.joined.wait()
-    await moving.polled(6)
+    # What is booked from now on is new for each of them. Both workers poll.
+    for group in (GROUP, QUIET_GROUP):
+        await until(lambda group=group: polls_of(moving, group) >= 10)  # type: ignore[misc]
     return found
+
+
+def polls_of(moving: MovingSandbox, group: int) -> int:
+    """Return how often a group was polled since `reset`."""
+    calls = [call for call in moving.calls() if call["report"] == "api_retail_movements"]
+    return sum(call["params"]["group_id"] == str(group) for call in calls)
+
+
+async def until(check: Callable[[], bool]) -> None:
+    """Wait until something is true."""
+    async with asyncio.timeout(SECONDS):
+        while not check():  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+
+
+async def book_first(moving: MovingSandbox, subscribers: Collection[Subscriber]) -> dict[int, list[str]]:
+    """Book a transaction that some clients receive before the end, and return those of each group."""
+    expected: dict[int, list[str]] = {GROUP: moving.book(GROUP, 100), QUIET_GROUP: []}
+    await until(lambda: [one.seen for one in subscribers] == [expected[one.group] for one in subscribers])
+    return expected
 
 
 async def all_seen(subscribers: Collection[Subscriber], expected: Mapping[int, list[str]], server: Server) -> None:
@@ -247,9 +274,7 @@ async def test_a_restart_of_the_workers_loses_nothing(server: Server, moving: Mo
         client = await stack.enter_async_context(server.client())
         whole = {form: (await client.get(f"/tables/{TABLE}.{form}", **READ)).content for form in FORMS}
         subscribers = await subscribed(server, moving)
-        expected = {GROUP: moving.book(GROUP, 100), QUIET_GROUP: []}
-        await moving.polled(4)
-        assert [one.seen for one in subscribers] == [expected[one.group] for one in subscribers]
+        expected = await book_first(moving, subscribers)
         parts = {form: await stack.enter_async_context(begun(server, form)) for form in FORMS}
         moving.fault("slow", "api_users_report", value=1)
         query = asyncio.create_task(client.post("/graphql", json={"query": USERS, "variables": {"group": GROUP}}))
@@ -274,18 +299,44 @@ async def test_a_restart_of_the_workers_loses_nothing(server: Server, moving: Mo
         await all_seen(list(subscribers), expected, server)
 
 
+async def test_a_download_that_a_server_cuts_goes_on_at_another_one(
+    server: Server, moving: MovingSandbox, tmp_path: Path
+) -> None:
+    """A client that reads longer than STOP_SECONDS continues with a range."""
+    got = b""
+    with started(moving, tmp_path, TABLES_SPOOL_DIR=str(server.files), STOP_SECONDS="1") as other:
+        async with other.client() as client, client.stream("GET", f"/tables/{TABLE}.csv", **READ) as answer:
+            pieces = answer.aiter_raw(1000)
+            got += await anext(pieces)
+            other.process.terminate()
+            assert await asyncio.to_thread(other.process.wait, SECONDS) == 0
+            with suppress(httpx.RemoteProtocolError):
+                async for piece in pieces:
+                    got += piece
+    async with server.client() as client:
+        whole = (await client.get(f"/tables/{TABLE}.csv", **READ)).content
+        headers = {"Range": f"bytes={len(got)}-", "If-Range": answer.headers["etag"]}
+        rest = await client.get(f"/tables/{TABLE}.csv", params=READ["params"], headers=headers)
+    assert rest.status_code == 206
+    assert got + rest.content == whole
+    assert len(rest.content) > 1000
+
+
 async def test_the_end_of_the_server_says_from_where_clients_can_go_on(server: Server, moving: MovingSandbox) -> None:
     """The last test of this server. Clients go on at another one."""
     subscribers = await subscribed(server, moving)
-    expected = {GROUP: moving.book(GROUP, 100), QUIET_GROUP: []}
-    await moving.polled(4)
-    async with begun(server, "csv") as (first, pieces), server.client() as client:
+    expected = await book_first(moving, subscribers)
+    async with begun(server, "csv") as (first, pieces), server.client() as client, server.socket() as asking:
         moving.fault("slow", "api_users_report", value=1)
         query = asyncio.create_task(client.post("/graphql", json={"query": USERS, "variables": {"group": GROUP}}))
-        await moving.polled(1, "api_users_report")
+        await asking.subscribe("q", USERS, group=QUIET_GROUP)
+        await moving.polled(2, "api_users_report")
         server.process.terminate()
         await asyncio.gather(*subscribers.values())
         assert (await query).json()["data"]["group"]["users"]["nodes"]
+        assert (await asking.data("q"))["group"]["users"]["nodes"]
+        assert await asking.receive() == {"id": "q", "type": "complete"}
+        assert await asking.closed() == (1012, "This server stops. Subscribe again.")
         table = first + await rest_of(pieces)
     moving.heal()
     assert await asyncio.to_thread(server.process.wait, SECONDS) == 0
