@@ -169,6 +169,8 @@ class Gateway:
                 journal.note(STATS, describe(await self.cache.stats()))
             if self.redis is not None:
                 await self.redis.look()
+                if not self.redis.down:
+                    await self.cache.changes.share()
             for save in self.savers if turn % SAVING_TURNS == 0 else ():
                 await save(journal)
 

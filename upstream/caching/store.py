@@ -20,6 +20,11 @@ def series(report: str, form: str, origin: str, caller: str, params: Sequence[tu
     return ":".join((report, form, quote(origin, safe=""), quote(caller, safe=""), urlencode(params)))
 
 
+# Series of these names hold no rows of a report, but when days changed. They stay when rows are forgotten: rows that
+# were read meanwhile may be older than a change.
+CHANGED, FORGOTTEN = "changed", "forgotten"
+
+
 @dataclass(frozen=True, slots=True)
 class Pattern:
     """Select entries: of a report, of series that have these parameters among theirs, of a range of days."""
@@ -33,7 +38,7 @@ class Pattern:
         """Return whether an entry is selected. An entry without a day is not in any range of days."""
         name, day = key
         report, params = _read(name)
-        if self.report not in (None, report):
+        if report in (CHANGED, FORGOTTEN) or self.report not in (None, report):
             return False
         if any(params.get(given) != str(value) for given, value in self.params.items()):
             return False
