@@ -119,7 +119,7 @@ class SocketConnection:
                 await asyncio.wait((reading, stopped, self._closing), return_when=asyncio.FIRST_COMPLETED)
                 # If the server stops, queries are answered, and subscriptions say from where their clients can go on.
                 while self._running and not (reading.done() or self._closing.done()):
-                    ends = (reading, self._closing, *self._running.values())
+                    ends: list[asyncio.Future[Any]] = [reading, self._closing, *self._running.values()]
                     await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
                 closed = self._why(reading)
             finally:

@@ -36,12 +36,13 @@ LATE_SECONDS = 10.0
 
 @dataclass
 class Server:
-    """One of the servers, and the settings of its command line."""
+    """One of the servers, the settings of its command line, and the Redis that all share."""
 
     client: httpx.Client
     folder: Path
     settings: dict[str, str]
     texts: Iterator[int]
+    redis: RedisServer | None
 
     def graph(self, query: str, headers: dict[str, str] | None = None, **variables: Any) -> Any:
         """Return the data of an answer without errors."""
@@ -49,7 +50,7 @@ class Server:
         assert "errors" not in answer, answer
         return answer["data"]
 
-    def get(self, path: str, headers: dict[str, str] | None = None, **options: str) -> httpx.Response:
+    def get(self, path: str, headers: Any = None, **options: str) -> httpx.Response:
         """Return an answer with the status 200."""
         answer = self.client.get(path, params=WINDOW | options, headers=headers)
         assert answer.status_code == 200, answer.text
@@ -100,9 +101,10 @@ def servers(
     """Servers that share a Redis, or a journal. The last one has no folder of files in common with the others."""
     folder = tmp_path_factory.mktemp("servers")
     with ExitStack() as stack:
-        shared = {}
+        redis, shared = None, {}
         if request.param == "Redis":
-            shared = {"CACHE_URL": stack.enter_context(RedisServer(tmp_path_factory.mktemp("redis"))).url}
+            redis = stack.enter_context(RedisServer(tmp_path_factory.mktemp("redis")))
+            shared = {"CACHE_URL": redis.url}
         found, texts = [], itertools.count()
         folders = {"one": "shared", "two": "shared", "three": "own"} if shared else {"one": "shared", "two": "own"}
         for name, files in folders.items():
@@ -111,7 +113,7 @@ def servers(
             settings = moving.settings(**shared, TABLES_SPOOL_DIR=str(folder / files))
             address, _ = stack.enter_context(launched(own, **settings))
             client = stack.enter_context(httpx.Client(base_url=address, trust_env=False, timeout=60))
-            found.append(Server(client, own, settings, texts))
+            found.append(Server(client, own, settings, texts, redis))
         yield found
 
 
@@ -157,6 +159,17 @@ def test_days_that_an_operator_forgets(servers: list[Server], moving: MovingSand
     environment = {**os.environ, **servers[0].settings, "ERROR_JOURNAL": str(servers[0].folder / "errors.sqlite")}
     done = run("cache", "--forget", "R5", folder=servers[0].folder, environment=environment)
     assert done.returncode == 0, done.stderr
+    within_the_promise(servers, before - 1)
+
+
+@pytest.mark.parametrize("servers", ["Redis"], indirect=True)
+def test_a_redis_that_loses_its_data(servers: list[Server], moving: MovingSandbox) -> None:
+    """The server that found a day changed tells the others again: they have old files."""
+    before = same(servers)
+    moving.lose_yesterday(GROUP)
+    servers[0].graph(ANSWER, FRESH, group=GROUP)
+    assert servers[0].redis is not None
+    servers[0].redis.say("FLUSHALL")
     within_the_promise(servers, before - 1)
 
 
