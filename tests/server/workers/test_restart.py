@@ -44,7 +44,7 @@ class Server:
 
     def client(self) -> httpx.AsyncClient:
         """Return a client of the server."""
-        transport = httpx.AsyncHTTPTransport(uds=str(self.path))
+        transport = httpx.AsyncHTTPTransport(verify=False, uds=str(self.path))  # no TLS, so no certificates to read
         return httpx.AsyncClient(transport=transport, base_url=HOST, timeout=SECONDS)
 
     @asynccontextmanager
@@ -256,6 +256,44 @@ async def all_seen(subscribers: Collection[Subscriber], expected: Mapping[int, l
 
 
 @asynccontextmanager
+async def asking(server: Server) -> AsyncIterator[list[str]]:
+    """Send requests without a pause, on new connections and on one that is kept. Yield what went wrong.
+
+    That the server has gone is not wrong: then there are no more requests.
+    """
+    wrong: list[str] = []
+    answers = 0
+
+    async def ask(*, keeps: bool) -> None:
+        nonlocal answers
+        client = server.client()
+        try:
+            while True:
+                if not keeps:
+                    await client.aclose()
+                    client = server.client()
+                answer = await client.post("/graphql", json={"query": "{ __typename }"})
+                assert answer.json() == {"data": {"__typename": "Query"}}
+                answers += 1
+                await asyncio.sleep(0.05)
+        except httpx.ConnectError:
+            pass
+        except (httpx.TransportError, AssertionError) as error:
+            wrong.append(repr(error))
+        finally:
+            await client.aclose()
+
+    tasks = [asyncio.create_task(ask(keeps=keeps)) for keeps in (True, False)]
+    try:
+        yield wrong
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    assert answers > 10
+
+
+@asynccontextmanager
 async def begun(server: Server, form: str) -> AsyncIterator[tuple[bytes, AsyncIterator[bytes]]]:
     """Yield the beginning of a table, and what follows it when the client reads on."""
     async with server.client() as client, client.stream("GET", f"/tables/{TABLE}.{form}", **READ) as answer:
@@ -283,6 +321,7 @@ async def test_a_restart_of_the_workers_loses_nothing(server: Server, moving: Mo
             asyncio.to_thread(run, *words, folder=tmp_path, environment=server.settings, timeout=SECONDS)
         )
         await moving.polled(1, "api_users_report")
+        wrong = await stack.enter_async_context(asking(server))
         os.kill(server.process.pid, signal.SIGHUP)
         await server.wait_for("worker.ready", 3)
         for group in (GROUP, QUIET_GROUP):
@@ -294,6 +333,8 @@ async def test_a_restart_of_the_workers_loses_nothing(server: Server, moving: Mo
             assert first + await rest_of(pieces) == whole[form]
         await asyncio.gather(*subscribers.values())
         await server.wait_for("server.restarted", 1)
+        assert (await client.get("/readyz")).json() == {"ready": True}
+        assert wrong == []
         done = await export
         assert done.returncode == 0, done.stderr
         await all_seen(list(subscribers), expected, server)
@@ -326,20 +367,26 @@ async def test_the_end_of_the_server_says_from_where_clients_can_go_on(server: S
     """The last test of this server. Clients go on at another one."""
     subscribers = await subscribed(server, moving)
     expected = await book_first(moving, subscribers)
-    async with begun(server, "csv") as (first, pieces), server.client() as client, server.socket() as asking:
+    async with (
+        asking(server) as wrong,
+        begun(server, "csv") as (first, pieces),
+        server.client() as client,
+        server.socket() as queries,
+    ):
         moving.fault("slow", "api_users_report", value=1)
         query = asyncio.create_task(client.post("/graphql", json={"query": USERS, "variables": {"group": GROUP}}))
-        await asking.subscribe("q", USERS, group=QUIET_GROUP)
+        await queries.subscribe("q", USERS, group=QUIET_GROUP)
         await moving.polled(2, "api_users_report")
         server.process.terminate()
         await asyncio.gather(*subscribers.values())
         assert (await query).json()["data"]["group"]["users"]["nodes"]
-        assert (await asking.data("q"))["group"]["users"]["nodes"]
-        assert await asking.receive() == {"id": "q", "type": "complete"}
-        assert await asking.closed() == (1012, "This server stops. Subscribe again.")
+        assert (await queries.data("q"))["group"]["users"]["nodes"]
+        assert await queries.receive() == {"id": "q", "type": "complete"}
+        assert await queries.closed() == (1012, "This server stops. Subscribe again.")
         table = first + await rest_of(pieces)
+        assert await asyncio.to_thread(server.process.wait, SECONDS) == 0
     moving.heal()
-    assert await asyncio.to_thread(server.process.wait, SECONDS) == 0
+    assert wrong == []
     assert not server.path.exists()
     for group in (GROUP, QUIET_GROUP):
         expected[group] += moving.book(group, 200, 300)
