@@ -290,7 +290,7 @@ async def asking(server: Server) -> AsyncIterator[list[str]]:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-    assert answers > 10
+    assert answers > 1
 
 
 @asynccontextmanager
