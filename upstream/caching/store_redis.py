@@ -1,8 +1,9 @@
 """Store days in Redis, which several processes share and which outlives them.
 
-A failure of Redis is never an error for the client. While Redis is away, a process stores days in its own memory. Other programs can write to a Redis, so each value is bound to its
-key (`seal.py`). A value that does not fit its key is removed, counted and logged, and the day is read from the upstream
-again. The settings of Redis limit its size: `maxmemory`, and `maxmemory-policy volatile-lru`.
+A failure of Redis is never an error for the client. While Redis is away, a process stores days in its own memory. Other
+programs can write to a Redis, so each value is bound to its key (`seal.py`). A value that does not fit its key is
+removed, counted and logged, and the day is read from the upstream again. The settings of Redis limit its size:
+`maxmemory`, and `maxmemory-policy volatile-lru`.
 """
 
 import asyncio
@@ -28,8 +29,8 @@ _GLOB = re.compile(r"([\\*?\[\]^-])")
 class RedisStore:
     """Store bytes in Redis, under keys that begin with `namespace`, so that different programs can share it.
 
-    While Redis is away, this process stores at most `local_bytes` in its own memory. It forgets them when Redis is back:
-    other processes do not see them, and it does not see their changes.
+    While Redis is away, this process stores at most `local_bytes` in its own memory. It forgets them when Redis is
+    back: other processes do not see them, and it does not see their changes.
     """
 
     shared = True

@@ -100,8 +100,8 @@ async def test_commands_of_many_callers_go_together(tmp_path: Path) -> None:
             assert "not an integer" in str(refused)
             assert found == [[f"{number}".encode()] * (number % 4 + 1) for number in range(100)]
             assert sum(connection.commands.counts) - before == 1
+            await connection.pipeline([("LPUSH", "list", b"x")])
             with pytest.raises(RedisDown, match="WRONGTYPE"):
-                await connection.pipeline([("LPUSH", "list", b"x")])
                 await connection.run(lambda client: client.get("list"))
 
 
