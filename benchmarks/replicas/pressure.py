@@ -30,7 +30,11 @@ class Question(msgspec.Struct):
 
 
 class Plan(msgspec.Struct):
-    """Where to send how much: `rate` requests a second for `seconds`, over at most so many `connections`."""
+    """Where to send how much: `rate` requests a second for `seconds`, over at most so many `connections`.
+
+    A request that finds no free connection waits for one. The seconds of an answer count from the moment at which its
+    request was due.
+    """
 
     host: str
     port: int
@@ -127,7 +131,10 @@ async def press(plan: Plan) -> Result:
         )
         for each in plan.questions
     ]
-    idle = [Connection(plan) for _ in range(plan.connections)]
+    connections = [Connection(plan) for _ in range(plan.connections)]
+    idle: asyncio.LifoQueue[Connection] = asyncio.LifoQueue()  # the one used last first: the others can be closed
+    for each in connections:
+        idle.put_nowait(each)
     result = Result(time.time(), 0.0, 0.0, [], [], [])
     began = time.monotonic()
 
@@ -153,9 +160,9 @@ async def press(plan: Plan) -> Result:
 
     async def steady(number: int, at: float) -> None:
         await asyncio.sleep(began + at - time.monotonic())
-        connection = idle.pop() if idle else Connection(plan)
+        connection = await idle.get()
         await one(number, connection, began + at)
-        idle.append(connection)
+        idle.put_nowait(connection)
 
     async def closed(connection: Connection, numbers: "itertools.count[int]") -> None:
         while time.monotonic() - began < plan.seconds:
@@ -174,8 +181,8 @@ async def press(plan: Plan) -> Result:
         await asyncio.gather(*running)
     else:
         numbers = itertools.count()
-        await asyncio.gather(*(closed(connection, numbers) for connection in list(idle)))
-    for connection in idle:
+        await asyncio.gather(*(closed(connection, numbers) for connection in connections))
+    for connection in connections:
         connection.close()
     used = resource.getrusage(resource.RUSAGE_SELF)
     result.elapsed = time.monotonic() - began

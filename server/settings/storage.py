@@ -46,7 +46,13 @@ class StorageSettings(BaseSettings):
     cache_client_cert_file: File | None = setting(None, CERT_HELP.format("the Redis", "CACHE"), PEM)
     cache_client_key_file: File | None = setting(None, KEY_HELP, PEM)
     cache_tls_minimum: Version = setting("1.2", MINIMUM_HELP.format("the Redis"), VERSION)
-    cache_mebibytes: int = setting(128, "The size limit of `memory://`, in MiB.", MEBIBYTES, ge=1, le=1_000_000)
+    cache_mebibytes: int = setting(
+        128,
+        "The size limit of the days in memory (`memory://`, or while a Redis does not answer), in MiB.",
+        MEBIBYTES,
+        ge=1,
+        le=1_000_000,
+    )
     answer_cache_mebibytes: int = setting(
         32, "The size limit of the answers that are stored and used again, in MiB; 0 stores none.",
         "a whole number from 0", ge=0, le=1_000_000,

@@ -15,6 +15,7 @@ DIVIDED = (
     "max_subscriptions",
     "max_caller_subscriptions",
     "max_topics",
+    "cache_mebibytes",
     "answer_cache_mebibytes",
     "learned_documents_mebibytes",
     "sql_statements",
@@ -25,7 +26,6 @@ DIVIDED_WITHOUT_REDIS = (
     "gamelog_calls_per_minute",
     "rate_requests",
     "rate_calls",
-    "cache_mebibytes",
 )
 
 

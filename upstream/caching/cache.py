@@ -583,15 +583,16 @@ def _share(
 
 
 def open_store(url: str, *, redis: "RedisConnection | None" = None, limit: int = 256 << 20) -> Store | None:
-    """Return the store that CACHE_URL names: `memory://` (of `limit` bytes), a Redis, or `off`: none.
+    """Return the store that CACHE_URL names: `memory://`, a Redis, or `off`: none.
 
-    `redis` is the connection to the Redis. Raise ValueError for anything else.
+    `redis` is the connection to the Redis. The memory of this process holds at most `limit` bytes: always, or while
+    Redis is away. Raise ValueError for anything else.
     """
     if redis is not None:
         # Imported only here, because the library takes as long to import as the rest of a start.
         from upstream.caching.store_redis import RedisStore
 
-        return RedisStore(redis)
+        return RedisStore(redis, local_bytes=limit)
     if url == "off":
         return None
     if url == "memory://":

@@ -1,8 +1,9 @@
-"""Store days in Redis, which several processes share and which outlives them. Without Redis nothing is cached.
+"""Store days in Redis, which several processes share and which outlives them.
 
-A failure of Redis is never an error for the client. Other programs can write to a Redis, so each value is bound to its
-key (`seal.py`). A value that does not fit its key is removed, counted and logged, and the day is read from the upstream
-again. The settings of Redis limit its size: `maxmemory`, and `maxmemory-policy volatile-lru`.
+A failure of Redis is never an error for the client. While Redis is away, a process stores days in its own memory. Other
+programs can write to a Redis, so each value is bound to its key (`seal.py`). A value that does not fit its key is
+removed, counted and logged, and the day is read from the upstream again. The settings of Redis limit its size:
+`maxmemory`, and `maxmemory-policy volatile-lru`.
 """
 
 import asyncio
@@ -14,7 +15,7 @@ from typing import Any
 import structlog
 
 from upstream.caching.seal import beginning, needed, opened, seal
-from upstream.caching.store import SPARE_BYTES, Key, Pattern, Spare, StoreStats, nothing
+from upstream.caching.store import SPARE_BYTES, Key, MemoryStore, Pattern, Spare, StoreStats, nothing
 from upstream.redis.connection import RedisConnection, RedisDown
 
 _log = structlog.get_logger("upstream.store")
@@ -26,12 +27,18 @@ _GLOB = re.compile(r"([\\*?\[\]^-])")
 
 
 class RedisStore:
-    """Store bytes in Redis, under keys that begin with `namespace`, so that different programs can share it."""
+    """Store bytes in Redis, under keys that begin with `namespace`, so that different programs can share it.
+
+    While Redis is away, this process stores at most `local_bytes` in its own memory. It forgets them when Redis is
+    back: other processes do not see them, and it does not see their changes.
+    """
 
     shared = True
 
-    def __init__(self, redis: RedisConnection, namespace: str = "gamehub-graph") -> None:
+    def __init__(self, redis: RedisConnection, namespace: str = "gamehub-graph", local_bytes: int = 0) -> None:
         self._redis = redis
+        self._local_bytes = local_bytes
+        self._local: MemoryStore | None = None  # while Redis is away
         self._prefix = f"{namespace}:{_VERSION}:"
         self._spoilt = 0
 
@@ -43,7 +50,8 @@ class RedisStore:
         try:
             found = await self._redis.get_many(names)
         except RedisDown:
-            return [None] * len(keys)
+            return await self._alone().get_many(keys)
+        self._local = None
         sealed = [each if isinstance(each, bytes) else None for each in found]
 
         def values() -> list[bytes | None]:
@@ -62,12 +70,14 @@ class RedisStore:
 
     async def peek_many(self, keys: Sequence[Key], length: int) -> list[bytes | None]:
         """Return at least the first `length` bytes, in one round trip; of a short value, all of it."""
+        if not keys:
+            return []
         names = [self._name(key) for key in keys]
         try:
-            commands = [("GETRANGE", name, 0, needed(length) - 1) for name in names]
-            found = await self._redis.pipeline(commands) if keys else []
+            found = await self._redis.pipeline([("GETRANGE", name, 0, needed(length) - 1) for name in names])
         except RedisDown:
-            return [None] * len(keys)
+            return await self._alone().peek_many(keys, length)
+        self._local = None
         # A missing value has no bytes.
         return [
             beginning(name, each) if isinstance(each, bytes) and each else None
@@ -84,7 +94,8 @@ class RedisStore:
 
     async def set_many(self, entries: Sequence[tuple[Key, bytes]], seconds: float) -> None:
         """Keep the values, in one round trip."""
-
+        if not entries:
+            return
         named = [(self._name(key), value) for key, value in entries]
 
         def sealed() -> list[tuple[bytes, bytes]]:
@@ -95,10 +106,11 @@ class RedisStore:
 
         lifetime = max(round(seconds * 1000), 1)
         try:
-            commands = [("SET", name, value, "PX", lifetime) for name, value in written]
-            answers = await self._redis.pipeline(commands) if entries else []
+            answers = await self._redis.pipeline([("SET", name, value, "PX", lifetime) for name, value in written])
         except RedisDown:
+            await self._alone().set_many(entries, seconds)
             return
+        self._local = None
         for answer in answers:
             if isinstance(answer, Exception):
                 # Redis is full or read-only: its values can still be read.
@@ -107,6 +119,8 @@ class RedisStore:
     async def delete(self, keys: Sequence[Key]) -> None:
         """Forget these."""
         names = [self._name(key) for key in keys]
+        if self._local is not None:
+            await self._local.delete(keys)
         if names:
             await self._redis.attempt(lambda client: client.unlink(*names))
 
@@ -116,6 +130,8 @@ class RedisStore:
         Raises ConnectionError if Redis does not answer: a person who wants rows to be forgotten must not read that
         there were none.
         """
+        if self._local is not None:
+            await self._local.clear(pattern, spare)
 
         async def walk(client: Any) -> int:
             meant = [(name, key) async for name, key in self._walk(client, pattern.report) if pattern.matches(key)]
@@ -149,6 +165,12 @@ class RedisStore:
         with contextlib.suppress(RedisDown):
             return await self._redis.insist(count)
         return None
+
+    def _alone(self) -> MemoryStore:
+        """Return the store in memory, which exists while Redis is away."""
+        if self._local is None:
+            self._local = MemoryStore(self._local_bytes)
+        return self._local
 
     def _name(self, key: Key) -> bytes:
         # In a Cluster the days of a series are on one node, which gives them in one command.

@@ -22,6 +22,7 @@ from redis.exceptions import AskError, ClusterError, RedisError, ResponseError, 
 
 from upstream.durations import Durations
 from upstream.redis.address import RedisAddress, RedisKind, parse
+from upstream.redis.round_trips import Command, RoundTrips
 from upstream.transport.secure import PLAIN, Secure
 from upstream.transport.watched import Watched
 
@@ -30,6 +31,8 @@ _T = TypeVar("_T")
 _FAILURES = (TimeoutError, RedisError, OSError)
 # A command may connect and ask a Sentinel first, each within the timeout of a connection.
 _STEPS = 3
+# Each command that runs has a connection. Others wait: a busy server must not take its own limit for an outage.
+_AT_ONCE = 32
 
 
 class RedisDown(ConnectionError):
@@ -58,6 +61,8 @@ class RedisConnection:
         self._refused: set[str] = set()
         self.closed = False  # until the next command
         self._running: set[asyncio.Task[Any]] = set()  # also commands whose callers have left
+        self._places = asyncio.Semaphore(_AT_ONCE)
+        self._round_trips = RoundTrips(self._execute)
 
     @property
     def is_cluster(self) -> bool:
@@ -89,9 +94,8 @@ class RedisConnection:
 
     async def run(self, send: Callable[[Any], Awaitable[_T]]) -> _T:
         """Return what Redis answers. Raises RedisDown, at once if Redis did not answer a moment ago."""
-        if self.resting:
-            raise RedisDown(self._reason or "Redis did not answer a moment ago")
-        return await self._carry_out(send, self._limit)
+        self._refuse_at_rest()
+        return await self._apart(self._in_place(send))
 
     async def insist(self, send: Callable[[Any], Awaitable[_T]]) -> _T:
         """Return what Redis answers, even if it takes long, and even if it did not answer a moment ago.
@@ -99,7 +103,7 @@ class RedisConnection:
         Raises RedisDown.
         """
         try:
-            return await self._carry_out(send, None)
+            return await self._apart(self._carry_out(send, None))
         except RedisDown as error:
             raise RedisDown(f"Redis does not answer: {error}") from None
 
@@ -119,7 +123,10 @@ class RedisConnection:
     async def get_many(self, names: Sequence[bytes]) -> list[Any]:
         """Return the values of many names, in one round trip to each server. Raises RedisDown."""
         if not self.is_cluster:
-            return await self.run(lambda client: client.mget(names))
+            (values,) = await self.pipeline([("MGET", *names)])
+            if isinstance(values, Exception):
+                raise RedisDown(self.refused(values))
+            return list(values)
         # One command for the names of each slot, which is cheaper than one for each name.
         slots: dict[int, list[int]] = {}
         for place, name in enumerate(names):
@@ -136,8 +143,14 @@ class RedisConnection:
     async def pipeline(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
         """Return the answers to many commands of one slot each, in one round trip to each server. Raises RedisDown.
 
-        A command that Redis refuses has its error as the answer.
+        A command that Redis refuses has its error as the answer. Commands of other callers may go in the same round
+        trip.
         """
+        self._refuse_at_rest()
+        return await self._round_trips.answers(commands)
+
+    async def _execute(self, commands: list[Command]) -> list[Any]:
+        """Return the answers to commands, in one round trip to each server. Raises RedisDown."""
 
         async def execute(client: Any) -> list[Any]:
             async with client.pipeline(transaction=False) as pipeline:
@@ -150,7 +163,7 @@ class RedisConnection:
                     raise answer
             return answers
 
-        return await self.run(execute)
+        return await self._in_place(execute)
 
     async def info(self, client: Any) -> list[Mapping[str, Any]]:
         """Return what each server says about itself."""
@@ -170,6 +183,7 @@ class RedisConnection:
     async def aclose(self) -> None:
         """Let go of the connections, after the commands whose callers have left."""
         self.closed = True
+        await self._round_trips.ended()
         if self._running:
             await asyncio.wait(self._running)
         for each in (self.client, *self._others):
@@ -177,10 +191,22 @@ class RedisConnection:
                 await each.aclose()
         await asyncio.sleep(0)  # a transport ends in the next turn of the event loop
 
+    def _refuse_at_rest(self) -> None:
+        if self.resting:
+            raise RedisDown(self._reason or "Redis did not answer a moment ago")
+
+    async def _in_place(self, send: Callable[[Any], Awaitable[_T]]) -> _T:
+        """Carry out a command as soon as there is a place for it. The time until then does not count."""
+        async with self._places:
+            self._refuse_at_rest()
+            return await self._carry_out(send, self._limit)
+
     async def _carry_out(self, send: Callable[[Any], Awaitable[_T]], limit: float | None) -> _T:
         began = time.monotonic()
+        self.closed = False
         try:
-            answer = await self._undisturbed(send, limit)
+            async with asyncio.timeout(limit):
+                answer = await send(self.client)
         except _FAILURES as error:
             if _is_refusal(error):
                 raise RedisDown(self.refused(error)) from None
@@ -197,16 +223,9 @@ class RedisConnection:
             _log.info("redis.up")
         return answer
 
-    async def _undisturbed(self, send: Callable[[Any], Awaitable[_T]], limit: float | None) -> _T:
-        """Return the answer, read in a task of its own: a cancelled client does not cut a connection in an answer."""
-
-        async def answer() -> _T:
-            async with asyncio.timeout(limit):
-                return await send(self.client)
-
-        self.closed = False
-        coroutine: Coroutine[Any, Any, _T] = answer()
-        task = asyncio.create_task(coroutine)
+    async def _apart(self, work: Coroutine[Any, Any, _T]) -> _T:
+        """Return the result of work in a task of its own: a cancelled client does not cut a connection in an answer."""
+        task = asyncio.create_task(work)
         self._running.add(task)
         task.add_done_callback(self._forget_task)
         return await asyncio.shield(task)

@@ -58,6 +58,29 @@ async def test_nobody_is_told_that_a_correction_is_forgotten_when_redis_is_gone(
         await store.clear(Pattern())
 
 
+async def test_days_in_memory_end_when_redis_is_back(redis: RedisServer) -> None:
+    """Other processes did not see them, so none may stay in use."""
+    other_key = (KEY[0], "2026-03-02")
+    async with redis_connection(redis.url, timeout=0.3, pause=0.0) as connection:
+        store = RedisStore(connection, local_bytes=1 << 20)
+        for _ in range(2):
+            await store.set_many([(KEY, b"rows of redis")], 60)
+            redis.hang(True)
+            assert await store.get_many([KEY]) == [None]
+            await store.set_many([(KEY, b"rows of memory")], 60)
+            assert await store.get_many([other_key, KEY]) == [None, b"rows of memory"]
+            assert await store.peek_many([KEY, other_key], 4) == [b"rows of memory", None]
+            await store.set_many([(other_key, b"others")], 60)
+            await store.delete([KEY])
+            assert await store.get_many([other_key, KEY]) == [b"others", None]
+            with pytest.raises(ConnectionError):
+                await store.clear(Pattern())
+            assert await store.get_many([other_key]) == [None]
+            await store.set_many([(KEY, b"rows of memory")], 60)
+            redis.hang(False)
+            assert await store.get_many([KEY]) == [b"rows of redis"]
+
+
 async def test_a_redis_that_hangs_is_left_alone_for_a_while(redis: RedisServer) -> None:
     async with redis_connection(redis.url, timeout=0.2, pause=3600) as connection:
         store = RedisStore(connection)
@@ -108,12 +131,12 @@ async def test_closing_waits_for_the_commands_whose_callers_left(redis: RedisSer
     connection = RedisConnection(redis.url, timeout=30, pause=0.0)
     store = RedisStore(connection)
     tasks = [asyncio.create_task(store.set_many([(KEY, b"x" * 1_000_000)], 60)) for _ in range(10)]
-    while not connection._running:  # noqa: ASYNC110
+    while not connection._round_trips._running:  # noqa: ASYNC110
         await asyncio.sleep(0)
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-    under_way = set(connection._running)
+    under_way = set(connection._round_trips._tasks)
     assert under_way
     await connection.aclose()
     assert all(task.done() for task in under_way)

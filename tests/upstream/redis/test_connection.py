@@ -72,6 +72,65 @@ async def test_a_command_that_redis_refuses_is_no_outage(tmp_path: Path) -> None
             assert await connection.pipeline([("SET", "key", b"x"), ("GET", "key")]) == [True, b"x"]
 
 
+@pytest.mark.parametrize("kind", ["single", "sentinel", "cluster"])
+async def test_many_commands_at_once_are_no_outage(kind: str, tmp_path: Path) -> None:
+    """The client has 100 connections to a server, and raises an error when a command needs one more."""
+    with redis_of_kind(kind, tmp_path) as served:
+        async with redis_connection(served.url, timeout=30) as connection:
+            names = [f"key {number}".encode() for number in range(300)]
+            await asyncio.gather(*(connection.pipeline([("SET", name, name)]) for name in names))
+            found = await asyncio.gather(
+                *(connection.get_many([name]) for name in names),
+                *(connection.run(lambda client, name=name: client.get(name)) for name in names),  # type: ignore[misc]
+            )
+            assert found == [[name] for name in names] + names
+            assert connection.failures == 0
+
+
+async def test_commands_of_many_callers_go_together(tmp_path: Path) -> None:
+    with RedisServer(tmp_path) as server:
+        async with redis_connection(server.url, timeout=30) as connection:
+            await connection.pipeline([("SET", "key", b"value")])
+            before = sum(connection.commands.counts)
+            wrong: list[tuple[str, ...]] = [("INCR", "key")]
+            asked = [connection.pipeline([("ECHO", f"{number}")] * (number % 4 + 1)) for number in range(100)]
+            found = await asyncio.gather(*asked[:50], connection.pipeline(wrong), *asked[50:])
+            # A command that Redis refuses is an error for its caller alone.
+            (refused,) = found.pop(50)
+            assert "not an integer" in str(refused)
+            assert found == [[f"{number}".encode()] * (number % 4 + 1) for number in range(100)]
+            assert sum(connection.commands.counts) - before == 1
+            await connection.pipeline([("LPUSH", "list", b"x")])
+            with pytest.raises(RedisDown, match="WRONGTYPE"):
+                await connection.run(lambda client: client.get("list"))
+
+
+async def test_a_caller_that_leaves_takes_no_answer_of_others(tmp_path: Path) -> None:
+    with RedisServer(tmp_path) as server:
+        async with redis_connection(server.url, timeout=30) as connection:
+            asked = [asyncio.create_task(connection.pipeline([("ECHO", f"{number}")])) for number in range(1000)]
+            for number in range(0, 1000, 3):
+                asked[number].cancel()
+                if number % 100 == 0:
+                    await asyncio.sleep(0)
+            found = await asyncio.gather(*asked, return_exceptions=True)
+            for number, answer in enumerate(found):
+                assert (answer == [f"{number}".encode()]) or (number % 3 == 0)
+
+
+async def test_callers_that_wait_for_a_dead_redis_do_not_wait_one_after_the_other(tmp_path: Path) -> None:
+    with RedisServer(tmp_path) as server:
+        async with redis_connection(server.url, timeout=0.2, pause=3600) as connection:
+            server.hang(True)
+            asked = [connection.pipeline([("ECHO", f"{number}")]) for number in range(600)]
+            asked += [connection.run(lambda client: client.get("key")) for _ in range(600)]
+            found = await asyncio.gather(*asked, return_exceptions=True)
+            assert all(isinstance(each, RedisDown) for each in found)
+            # No more commands went to Redis than could run at once.
+            assert connection.failures <= 32 + 4
+            server.hang(False)
+
+
 async def test_files_of_tls_are_read_again(tmp_path: Path) -> None:
     with redis_of_kind("tls", tmp_path) as served:
         assert served.secure.ca_file is not None
