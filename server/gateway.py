@@ -169,8 +169,7 @@ class Gateway:
                 journal.note(STATS, describe(await self.cache.stats()))
             if self.redis is not None:
                 await self.redis.look()
-                if not self.redis.down:
-                    await self.cache.changes.share()
+                await self.cache.changes.share()
             for save in self.savers if turn % SAVING_TURNS == 0 else ():
                 await save(journal)
 

@@ -101,10 +101,12 @@ class Changes:
             await self._write(self._store, {(kind, name): microseconds(at) for name in names})
 
     async def share(self) -> None:
-        """Give the shared store the moments that it does not have. Call this again and again while it is in reach."""
+        """Give the shared store the moments that it does not have. Call this again and again."""
         if self._store is None or not self.known:
             return
         (latest,) = await self._store.peek_many([(self._name(CHANGED), _LATEST)], _MOMENT.size)
+        if not self._store.shared:
+            return
         behind = latest is None or _MOMENT.unpack(latest)[0] < self._latest
         if behind:
             self._unsure.update((CHANGED, name) for name in self._rows)
@@ -112,12 +114,14 @@ class Changes:
         unsure = sorted(self._unsure)
         for start in range(0, len(unsure), _BATCH):
             await self._share(self._store, unsure[start : start + _BATCH])
-        if behind:
+        if behind and self._store.shared:
             await self._write(self._store, {})
 
     async def _share(self, store: Store, some: Sequence[tuple[str, str]]) -> None:
         """Write the moments of these kinds and names, unless the shared store has them or later ones."""
         found = await store.peek_many([(self._name(kind), name) for kind, name in some], _MOMENT.size)
+        if not store.shared:
+            return
         missing = {}
         for (kind, name), value in zip(some, found, strict=True):
             table = self._rows if kind == CHANGED else self._files

@@ -84,8 +84,9 @@ def nothing(value: bytes) -> bool:
 class Store(Protocol):
     """Store bytes by key, each for a time. A store never fails: if it has a problem, it answers with what it has."""
 
-    shared: bool
-    """Return whether other processes see the entries."""
+    @property
+    def shared(self) -> bool:
+        """Return whether other processes see the entries, as far as the last command showed."""
 
     async def get_many(self, keys: Sequence[Key]) -> list[bytes | None]:
         """Return the values, None for those that are missing."""
@@ -115,7 +116,7 @@ class Store(Protocol):
 class MemoryStore:
     """Store bytes in memory, with a limit. Values that were not used for the longest time are dropped first."""
 
-    shared = False
+    shared: bool = False
 
     def __init__(self, limit: int = 256 * _MEBIBYTE, clock: Callable[[], float] = time.time) -> None:
         self._limit = limit
