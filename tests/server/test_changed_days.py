@@ -6,8 +6,10 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx
 import pytest
@@ -198,6 +200,34 @@ def test_pages_continue_with_the_rows_of_the_first_one_or_say_that_they_cannot(
         found += [row["id"] for row in page["value"]]
         link = path_of(page.get("@odata.nextLink", ""))
     assert found == before
+
+
+@pytest.mark.parametrize("servers", ["Redis"], indirect=True)
+@pytest.mark.parametrize("sorted_by", [None, "timestamp"])
+def test_pages_over_two_days(servers: list[Server], moving: MovingSandbox, sorted_by: str | None) -> None:
+    """A day that pages have begun stays as it was. In the order of the table, the next day is read at its turn."""
+    one, two, _ = servers
+    today = datetime.now(UTC).date()
+    window = {"group": "385", "since": f"{today - timedelta(1)}", "until": f"{today + timedelta(1)}"}
+    options = window if sorted_by is None else window | {"$orderby": sorted_by}
+    path = f"{ENTITIES}?{urlencode(options)}"
+    before = ids_in(one.client.get(path, headers=FRESH))
+    answer = one.client.get(path, headers=PAGES | FRESH)
+    moving.lose_yesterday(385)
+    (booked,) = moving.book(385, 100)
+    for server in (one, two):
+        assert booked in ids_in(server.client.get(path, headers=FRESH))
+    found, answers = ids_in(answer), itertools.cycle((two, one))
+    while link := path_of(answer.json().get("@odata.nextLink", "")):
+        answer = next(answers).client.get(link, headers=PAGES)
+        found += ids_in(answer)
+    assert sorted(found) == sorted(before if sorted_by else [*before, booked])
+
+
+def ids_in(page: httpx.Response) -> list[str]:
+    """Return the ids of a page."""
+    assert page.status_code == 200, page.text
+    return [row["id"] for row in page.json()["value"]]
 
 
 def path_of(link: str) -> str:
