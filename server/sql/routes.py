@@ -7,6 +7,7 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
@@ -50,6 +51,8 @@ _HEADERS = {"Cache-Control": "no-store", "Vary": "Accept", "X-Content-Type-Optio
 # A statement has a limit of its own. This one only watches for clients that leave.
 _LONG = 86_400.0
 _CLOSING = 5.0
+# So many seconds calls of Flight SQL have to end when the server stops.
+_ENDING = 10.0
 _TRUTH = {"1": True, "true": True, "0": False, "false": False}
 
 
@@ -100,7 +103,7 @@ class SqlEndpoint:
             yield
         finally:
             # A client that does not read must not keep the server from its end.
-            await asyncio.wait({_in_thread(server.close)}, timeout=_CLOSING)
+            await asyncio.wait({_in_thread(partial(server.close, _ENDING))}, timeout=_ENDING + _CLOSING)
 
     async def aclose(self) -> None:
         """End all processes."""

@@ -21,7 +21,7 @@ from server.http.request_facts import INTERFACE
 T = TypeVar("T")
 
 _AHEAD = 4  # chunks that wait for the client
-_LOOK_SECONDS = 0.1
+LOOK_SECONDS = 0.1
 # Clients in Go refuse messages of more than 16 MiB, and others of more than 4 MiB.
 _MESSAGE_BYTES = 4 << 20
 # pyarrow sends errors of other kinds with the place in the source code.
@@ -150,7 +150,7 @@ class SqlRequest:
         """Return a result. Raises the error of Flight if the statement is cancelled."""
         while not self._left:
             with suppress(TimeoutError):
-                return result.result(_LOOK_SECONDS)
+                return result.result(LOOK_SECONDS)
             if self._context.is_cancelled():
                 self.leave()
         raise flight.FlightCancelledError("The statement was cancelled.")

@@ -9,6 +9,8 @@ import base64
 import binascii
 import re
 import secrets
+import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,7 +24,7 @@ from starlette.types import ASGIApp
 
 from server.sql.flight import messages
 from server.sql.flight.messages import MalformedMessage
-from server.sql.flight.request import SqlRequest
+from server.sql.flight.request import LOOK_SECONDS, SqlRequest
 
 _BEARER = "bearer "
 # The handle of a statement that can be run: its mark, by which it is cancelled, and its text.
@@ -105,6 +107,10 @@ class _Credentials(flight.ServerMiddlewareFactory):  # type: ignore[misc]
         return _Credential(value)
 
 
+# A client that has its rows ends its statement, and finds the server, within this time.
+LEAVING_SECONDS = 0.5
+
+
 class _Handshake(flight.ServerAuthHandler):  # type: ignore[misc]
     """Answer the handshake of clients that log in. The credential is in the headers, and each call checks it."""
 
@@ -132,13 +138,30 @@ class FlightSql(flight.FlightServerBase):  # type: ignore[misc]
         self._app = app
         self._loop = loop
         self._requests: WeakSet[SqlRequest] = WeakSet()
+        self._adding = threading.Lock()
         self._marked: WeakValueDictionary[str, SqlRequest] = WeakValueDictionary()
 
-    def close(self) -> None:
-        """End all calls, and the server."""
-        for request in list(self._requests):
-            request.leave()
-        self.shutdown()
+    def close(self, seconds: float) -> None:
+        """Let the statements that run end, for so many seconds, then end all calls and the server."""
+        late = threading.Timer(seconds, self._end_calls)
+        late.start()
+        try:
+            if self._running():
+                while self._running():
+                    time.sleep(LOOK_SECONDS)
+                time.sleep(LEAVING_SECONDS)
+            self.shutdown()  # waits for calls whose clients still read
+        finally:
+            late.cancel()
+
+    def _running(self) -> bool:
+        with self._adding:
+            return not all(request.over for request in self._requests)
+
+    def _end_calls(self) -> None:
+        with self._adding:
+            for request in self._requests:
+                request.leave()
 
     def get_flight_info(self, context: Any, descriptor: Any) -> Any:
         """Return the columns of a command, and the ticket for its rows."""
@@ -298,7 +321,8 @@ class FlightSql(flight.FlightServerBase):  # type: ignore[misc]
     def _request(self, context: Any, text: str) -> SqlRequest:
         credential: _Credential = context.get_middleware("credential")
         request = SqlRequest(self._app, self._loop, text, credential.value, context)
-        self._requests.add(request)
+        with self._adding:
+            self._requests.add(request)
         return request
 
 

@@ -4,7 +4,9 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
@@ -22,7 +24,7 @@ from adbc_driver_flightsql import DatabaseOptions
 from adbc_driver_manager import Error
 
 from server.sql.flight import messages
-from tests.served import served
+from tests.served import launched, served
 from tests.server.tables.conftest import settings
 from tests.stand import Sandbox
 
@@ -175,3 +177,29 @@ def test_malformed_messages_are_refused() -> None:
             messages.opened(data)
     statement = messages.closed("TicketStatementQuery", f1=b"SELECT 1")
     assert messages.opened(statement) == ("TicketStatementQuery", messages.message({1: b"SELECT 1"}))
+
+
+def test_a_statement_that_runs_when_the_server_stops(world: Sandbox, tmp_path: Path) -> None:
+    port = free_port()
+    with (
+        launched(tmp_path, None, SQL_FLIGHT_PORT=str(port), **settings(world)) as (_, process),
+        ThreadPoolExecutor(1) as others,
+        flight.connect(f"grpc://127.0.0.1:{port}") as client,
+    ):
+        # ADBC would also say at its end that it no longer needs the statement, and find no server.
+        command = messages.named("CommandStatementQuery", messages.message({1: TOTAL.encode()}))
+        ticket = client.get_flight_info(flight.FlightDescriptor.for_command(command)).endpoints[0].ticket
+        world.reset()
+        world.fault("slow", times=1, value=1)
+        try:
+            running = others.submit(lambda: client.do_get(ticket).read_all().to_pylist())
+            end = time.monotonic() + 60
+            while not world.calls():
+                assert time.monotonic() < end
+                time.sleep(0.02)
+            process.terminate()
+            (row,) = running.result(60)
+        finally:
+            world.heal()
+        assert row["n"] > 3000
+        assert process.wait(60) == 0
