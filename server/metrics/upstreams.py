@@ -6,7 +6,7 @@ from typing import Any, Protocol
 from prometheus_client import Metric
 from prometheus_client.registry import Collector
 
-from server.metrics.families import counter, gauge, histogram
+from server.metrics.families import Merge, counter, gauge, histogram
 from upstream.caching.cache import DayCache
 from upstream.caching.store import MemoryStore, Store, StoreStats
 from upstream.call_counts import OK, ReportCalls
@@ -93,8 +93,11 @@ class UpstreamFigures(Collector):
 
 def _transport(stats: Mapping[str, Mapping[str, Any]]) -> Iterable[Metric]:
     for key, (name, text, falls) in FIGURES.items():
-        make = gauge if falls else counter
-        yield make(name, text, ["system"], {(system,): found[key] for system, found in stats.items()})
+        values = {(system,): found[key] for system, found in stats.items()}
+        if falls:
+            yield gauge(name, text, ["system"], values, Merge.SUM)
+        else:
+            yield counter(name, text, ["system"], values)
     yield counter(
         "upstream_irregular_values",
         "Values that the upstream sent in a form that its document does not allow.",
@@ -114,6 +117,7 @@ def _transport(stats: Mapping[str, Mapping[str, Any]]) -> Iterable[Metric]:
             for system, found in stats.items()
             for breaker in found["breakers"]
         },
+        Merge.LARGEST,
     )
 
 
@@ -173,9 +177,9 @@ def _answers(cache: DayCache, reports: Sequence[str]) -> Iterable[Metric]:
 def _store(store: Store | None) -> Iterable[Metric]:
     found = store.now() if isinstance(store, MemoryStore) else StoreStats("none", 0, 0, 0)
     where = "in the memory of this process; 0 if the cache is in Redis"
-    yield gauge("cache_entries", f"Days in the cache {where}.", [], {(): found.entries})
-    yield gauge("cache_bytes", f"Bytes of the days in the cache {where}.", [], {(): found.bytes})
-    yield gauge("cache_limit_bytes", f"Bytes that the cache may have {where}.", [], {(): found.limit or 0})
+    yield gauge("cache_entries", f"Days in the cache {where}.", [], {(): found.entries}, Merge.SUM)
+    yield gauge("cache_bytes", f"Bytes of the days in the cache {where}.", [], {(): found.bytes}, Merge.SUM)
+    yield gauge("cache_limit_bytes", f"Bytes that the cache may have {where}.", [], {(): found.limit or 0}, Merge.SUM)
     yield counter("cache_evictions", "Days that were dropped for lack of space.", [], {(): found.evictions})
 
 
@@ -185,6 +189,7 @@ def _redis(redis: RedisCounts) -> Iterable[Metric]:
         "1 if Redis answered the last command, 0 if it did not: then this server reads, counts and polls for itself.",
         [],
         {(): float(not redis.down)},
+        Merge.LEAST,  # Redis is down if one worker does not reach it
     )
     yield histogram(
         "redis_command_seconds",

@@ -15,11 +15,11 @@ from zoneinfo import ZoneInfo
 
 import structlog
 from prometheus_client import Metric
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from resolvers.reconcile.figures import Difference
 from server.gateway import Gateway
+from server.metrics.families import Merge, counter, gauge
 from server.reconcile.opening import over
 from server.reconcile.period import last_days
 from server.reconcile.reconciliation import COMPARISONS, Reconciliation, ReconciliationResult
@@ -195,12 +195,12 @@ class Schedule(Collector):
         """Return the figures of the last run for `/metrics`; none without a schedule."""
         if not self.hours:
             return
-        name = "gamehub_graph_reconcile"
-        runs = CounterMetricFamily(
-            f"{name}_runs", "Comparisons of the reports inside this server that have ended (RECONCILE_EVERY)."
+        yield counter(
+            "reconcile_runs",
+            "Comparisons of the reports inside this server that have ended (RECONCILE_EVERY).",
+            [],
+            {(): self._runs},
         )
-        runs.add_metric([], self._runs)
-        yield runs
         if self.last is None:
             return
         result = self.last.result
@@ -212,10 +212,8 @@ class Schedule(Collector):
             ),
             ("compared", "Rows that the last comparison compared, by what was compared.", result.compared),
         ):
-            metric = GaugeMetricFamily(f"{name}_{what}", help, labels=["comparison"])
-            for comparison in COMPARISONS:
-                metric.add_metric([comparison], counted[comparison])
-            yield metric
+            values = {(comparison,): counted[comparison] for comparison in COMPARISONS}
+            yield gauge(f"reconcile_{what}", help, ["comparison"], values, Merge.LARGEST)
         for what, help, value in (
             ("failures", "Parts of the last comparison that could not be read.", len(result.failures)),
             ("day_count", "Days that the last comparison compared.", result.days),
@@ -226,9 +224,7 @@ class Schedule(Collector):
             ),
             ("last_duration_seconds", "Seconds that the last comparison took.", self.last.seconds),
         ):
-            gauge = GaugeMetricFamily(f"{name}_{what}", help)
-            gauge.add_metric([], value)
-            yield gauge
+            yield gauge(f"reconcile_{what}", help, [], {(): value}, Merge.LARGEST)
 
 
 def _write(path: Path, content: bytes) -> None:
