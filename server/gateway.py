@@ -21,12 +21,13 @@ from resolvers.rules.join import Join
 from resolvers.session import Session
 from resolvers.topics.poll import Poll, PolledRoom
 from server.execution.operation import Operation
-from server.forgetting import KEEPING_SECONDS, STATS, ForgetRequests, describe, forget
+from server.forgetting import KEEPING_SECONDS, ForgetRequests, forget
 from server.health.health import CacheHealth, ServerHealth, UpstreamHealth
 from server.health.probes import UpstreamProbes
 from server.kept_sums import KeptSums
 from server.logs import LOG_CONTEXT
 from server.metrics.upstreams import UpstreamFigures
+from server.published_stats import PublishedStats
 from server.settings.live import LiveSettings
 from server.settings.settings import Settings
 from server.tables.config import TablesConfig
@@ -136,11 +137,14 @@ class Gateway:
         same_days = self._settings.gamehub_timezone == self._zone.key
         self._coherence = Coherence(self._cached, self._zone, same_days)
         self._join = Join(self._settings.movement_join, journal, self._origin())
-        keeping = asyncio.create_task(self._maintain(journal))
+        turns = 1 if self.redis is None else COUNTING_TURNS  # to count the entries in Redis takes a walk over all keys
+        stats = PublishedStats(journal, turns * KEEPING_SECONDS)
+        keeping = asyncio.create_task(self._maintain(journal, stats, turns))
         try:
             yield
         finally:
             keeping.cancel()
+            await asyncio.to_thread(stats.withdraw)
             # Calls without waiters may finish, but they must not delay the end for minutes.
             for part in (self._cached, self._upstream):
                 with suppress(TimeoutError):
@@ -151,8 +155,8 @@ class Gateway:
             if self.redis is not None:
                 await self.redis.aclose()
 
-    async def _maintain(self, journal: Journal) -> None:
-        """Carry out `gamehub-graph cache --forget`, learn of changed days, and publish the figures for `--stats`.
+    async def _maintain(self, journal: Journal, stats: PublishedStats, turns: int) -> None:
+        """Carry out `gamehub-graph cache --forget`, learn of changed days, and publish `stats` once in so many `turns`.
 
         They are in the file of the journal, which every process of this machine can reach. Requests are in Redis, too.
         """
@@ -164,9 +168,8 @@ class Gateway:
                 with suppress(ConnectionError, ValueError):
                     await forget(self.cache, request)
             await asyncio.to_thread(self.cache.changes.load)
-            # To count the entries in Redis takes a walk over all keys.
-            if self.redis is None or turn % COUNTING_TURNS == 0:
-                journal.note(STATS, describe(await self.cache.stats()))
+            if turn % turns == 0:
+                stats.publish(await self.cache.stats())
             if self.redis is not None:
                 await self.redis.look()
             for save in self.savers if turn % SAVING_TURNS == 0 else ():
