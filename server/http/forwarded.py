@@ -2,7 +2,7 @@
 
 import ipaddress
 import re
-from collections.abc import Container, Sequence
+from collections.abc import Callable, Sequence
 
 FORWARDED = "forwarded"
 Element = dict[str, str]
@@ -35,10 +35,10 @@ def elements_of(text: str) -> list[Element]:
     return [element for element in found if element]
 
 
-def counting(elements: Sequence[Element], trusted: Container[str | None]) -> Element:
+def counting(elements: Sequence[Element], trusts: Callable[[str | None], bool]) -> Element:
     """Return the element of the outermost trusted proxy, if each proxy after it is trusted. It describes the client."""
     for element in reversed(elements):
-        if element.get("for") not in trusted:
+        if not trusts(element.get("for")):
             return element
     return elements[0] if elements else {}
 

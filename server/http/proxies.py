@@ -73,7 +73,7 @@ class TrustedProxies(ProxyHeadersMiddleware):
     def _stated(self, scope: Scope, headers: RequestHeaders) -> Stated:
         """Return what the proxies say about the client."""
         if _CLIENTS.isdisjoint(headers):
-            element = counting(elements_of(", ".join(_all(scope, FORWARDED))), self.trusted_hosts)
+            element = counting(elements_of(", ".join(_all(scope, FORWARDED))), self.trusted_hosts.__contains__)
             address = address_in(element)
             client = None if address is None else (address, 0)
             return Stated(client, element.get("proto", ""), element.get("host", ""))

@@ -9,9 +9,9 @@ from prometheus_client.registry import Collector
 from server.metrics.families import Merge, counter, gauge, histogram
 from upstream.caching.cache import DayCache
 from upstream.caching.store import MemoryStore, Store, StoreStats
-from upstream.call_counts import OK, ReportCalls
+from upstream.call_counts import BREAKER_OPEN, OK, ReportCalls
 from upstream.durations import Durations
-from upstream.errors import Unavailable, UpstreamFailed
+from upstream.errors import FAULTS
 from upstream.journal import Journal
 from upstream.reports.table import REPORTS
 
@@ -30,7 +30,8 @@ FIGURES = {
     "not_retried": ("upstream_not_retried", "Retries that the retry budget refused.", False),
     "hedged": ("upstream_hedged", "HTTP requests that were sent a second time because the first was late.", False),
 }
-_BEGUN = (OK, UpstreamFailed.code, Unavailable.code)
+# A rate finds the first failure only if the count began with 0.
+_BEGUN = (OK, BREAKER_OPEN, *sorted(FAULTS))
 _DAY_EVENTS = ("hits", "misses", "joined", "stale", "renewed", "changed")
 
 
@@ -122,7 +123,6 @@ def _transport(stats: Mapping[str, Mapping[str, Any]]) -> Iterable[Metric]:
 
 
 def _calls(calls: Mapping[str, ReportCalls], reports: Sequence[str]) -> Iterable[Metric]:
-    # A rate finds the first failure only if the count began with 0.
     begun = {(_SYSTEMS[report], report, outcome): 0 for report in reports for outcome in _BEGUN}
     by_report = {(_SYSTEMS[code], code): found for code, found in calls.items()}
     labels = ["system", "report"]
@@ -162,7 +162,8 @@ def _answers(cache: DayCache, reports: Sequence[str]) -> Iterable[Metric]:
         "(the upstream failed, and old rows replace its answer), `off` (read without the cache), `error`. Answers that "
         "were stored as a whole have no report.",
         ["report", "outcome"],
-        {(report, outcome): 0 for report in reports for outcome in ("hit", "miss", "stale")} | cache.outcomes,
+        {(report, outcome): 0 for report in reports for outcome in ("hit", "partial", "miss", "stale", "error")}
+        | cache.outcomes,
     )
     yield counter(
         "cache_day_events",

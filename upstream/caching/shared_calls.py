@@ -17,7 +17,7 @@ from upstream.caching.day_checks import DaySource
 from upstream.caching.day_entry import UnreadableEntry
 from upstream.caching.seal import opened, seal
 from upstream.call import Answer, Call
-from upstream.errors import Malformed, Overloaded, UpstreamError
+from upstream.errors import Malformed, Overloaded, UpstreamError, kinds
 from upstream.redis.leases import Lease, Leases, Result
 from upstream.reports.order import Claim, RowOrder, Share
 from upstream.resilience import deadline
@@ -174,13 +174,8 @@ def _error_of(value: bytes, call: Call) -> UpstreamError:
         said = msgspec.msgpack.decode(value, type=_SharedError)
     except msgspec.MsgspecError:
         return Malformed(f"{call.report.code}: {Malformed.plain}", report=call.report.code)
-    kinds = {kind.code: kind for kind in _kinds(UpstreamError)}
-    kind = kinds.get(said.code, UpstreamError)
+    kind = {kind.code: kind for kind in kinds()}.get(said.code, UpstreamError)
     return kind(
         said.message, report=said.report, column=said.column, status=said.status, upstream_code=said.upstream_code,
         correlation_id=said.correlation_id,
     )  # fmt: skip
-
-
-def _kinds(kind: type[UpstreamError]) -> list[type[UpstreamError]]:
-    return [each for child in kind.__subclasses__() for each in (child, *_kinds(child))]
