@@ -147,7 +147,7 @@ def test_the_command_adds_up_the_caches_of_both(server: Server) -> None:
     end = time.monotonic() + SECONDS
     while True:  # each worker publishes its figures once a second
         shown = run("cache", "--stats", folder=server.folder, environment=journal)
-        stats = json.loads(shown.stdout) if shown.returncode == 0 else {"processes": 0}
+        stats: dict[str, Any] = json.loads(shown.stdout) if shown.returncode == 0 else {"processes": 0}
         if stats["processes"] == 2:
             break
         assert time.monotonic() < end, (stats, shown.stderr)
