@@ -25,7 +25,7 @@ _ADDRESSES = frozenset({b"location", b"content-location"})
 
 
 class Stated(NamedTuple):
-    """What proxies say about a client: its address and port, the scheme that it used, and the host that it named."""
+    """The client as proxies state it: its address and port, the scheme that it used, and the host that it named."""
 
     client: tuple[str, int] | None
     scheme: str

@@ -16,7 +16,7 @@ Values = Mapping[Any, float]
 
 
 class Merge(StrEnum):
-    """How the values of several workers become the value of their server. All metrics but gauges are added up."""
+    """The way in which the values of several workers become one. All metrics but gauges are added up."""
 
     SUM = "sum"
     LARGEST = "largest"
