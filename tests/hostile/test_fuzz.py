@@ -68,6 +68,7 @@ HEADERS = {
     "Sec-Fetch-Mode": st.sampled_from(["navigate", "cors"]),
     "Authorization": st.sampled_from(["Basic", "Basic !!", "Basic OTp4", "Bearer", "Bearer a.b.c", "x " * 99]),
     "X-Api-Key": st.sampled_from(["", "x", "gg_" + "a" * 80]),
+    "Forwarded": st.sampled_from(["for=1.2.3.4;proto=https", 'host="evil.example"', "for=x, for=[::1]", '"', ";,="]),
     "X-Forwarded-For": st.sampled_from(["1.2.3.4", "x", "::1, ,"]),
     "X-Forwarded-Host": st.sampled_from(["localhost", "evil.example", "a/b", "[", "localhost, a b", ","]),
     "X-Forwarded-Prefix": st.sampled_from(["/graph", "//evil.example", "/a, /b", "/..", "/\"><b>", "/tables", "x"]),
