@@ -133,6 +133,12 @@ def _resume(node_id: str, now: datetime.datetime) -> Resume:
     return Resume(id, moment)
 
 
+def resume_point_of(topic: Topic, place: Resume) -> str:
+    """Return what `after` takes to go on after a place of a topic."""
+    moment = (place.moment - _EPOCH) // _MICROSECOND
+    return encode("Transaction", place.id, 0, dict(topic.params)["group_id"], moment)
+
+
 def resume_point(row: Any, *, restricted: bool) -> str:
     """Return what `after` takes to go on after a row of `transactionAdded`. A restricted caller learns of no user."""
     user = 0 if restricted else row.user_id or 0

@@ -172,6 +172,7 @@ class Gateway:
                 stats.publish(await self.cache.stats())
             if self.redis is not None:
                 await self.redis.look()
+                await self.cache.changes.share()
             for save in self.savers if turn % SAVING_TURNS == 0 else ():
                 await save(journal)
 

@@ -65,6 +65,8 @@ async def _currency(session: "Session", group: int) -> str | None:
     search = session.memo.get(("currency", group))
     if search is None:
         search = session.memo[("currency", group)] = asyncio.ensure_future(_search(session, group, today))
+        # Its waiters may have gone when it fails.
+        search.add_done_callback(lambda done: done.cancelled() or done.exception())
     found: str | None = await asyncio.shield(search)
     if found is not None and not session.rehearsal:
         session.currencies.keep(place, found, today)

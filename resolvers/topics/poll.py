@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Any
 
 from resolvers.sources.upstream_calls import UpstreamRoom
+from resolvers.topics.topic import Resume
 from upstream.call import Answer, Call
 from upstream.errors import UpstreamError
 
@@ -19,8 +20,9 @@ from upstream.errors import UpstreamError
 class Poll:
     """One poll of a topic that has something new: its call, with the answer or the error of the upstream.
 
-    `added` are the ids of the new rows, in their order; None if the topic is a state. `shared` has what subscribers
-    with equal operations share, such as their answers.
+    `added` are the ids of the new rows, in their order; None if the topic is a state. `newest` is the place after all
+    rows that are known with this poll. `shared` has what subscribers with equal operations share, such as their
+    answers.
     """
 
     call: Call
@@ -28,6 +30,7 @@ class Poll:
     answer: Answer[Any] | None = None
     error: UpstreamError | None = None
     added: Sequence[int] | None = None
+    newest: Resume | None = None
     shared: dict[Hashable, Any] = field(default_factory=dict)
 
     @cached_property

@@ -35,7 +35,10 @@ class Topic:
 
 @dataclass(frozen=True)
 class Resume:
-    """The place from which a subscription goes on: the id and the moment of the last row that its client received."""
+    """The place from which a subscription goes on: the id and the moment of the last row that its client received.
+
+    The id 0 means that there was no row: all rows since the day of the moment come after it.
+    """
 
     id: int
     moment: datetime.datetime

@@ -1,6 +1,7 @@
 """The work of `gamehub-graph export`, from its options to its summary."""
 
 import asyncio
+import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -72,7 +73,7 @@ class ExportWork:
     def write(self) -> dict[str, Any]:
         """Write what is due, and return the summary. One line about it goes to stdout."""
         job, request = self.job, self.request
-        with _stopping():
+        with _stopping(), _ended_by_sigterm():
             job.open()
             if request.scheduler is None:
                 plan, result = asyncio.run(self._locally())
@@ -196,6 +197,26 @@ def _shown(title: str, plan: ExportPlan) -> Iterator[Callable[[Partition], None]
         return
     with progress(title, len(plan.due), 0) as done:
         yield lambda partition: done(partition.name, None)
+
+
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """End at SIGTERM as at Ctrl-C: the claims are given back, so the next run goes on at once, on any host."""
+    received = []
+
+    def interrupt(number: int, frame: Any) -> None:
+        received.append(number)
+        signal.raise_signal(signal.SIGINT)
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    except KeyboardInterrupt:
+        if not received:
+            raise
+        raise ExportStopped("stopped by SIGTERM: the next run goes on with the days that are left", FAILED) from None
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager

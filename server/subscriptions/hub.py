@@ -28,13 +28,14 @@ class Channel:
     """A topic that is polled, and its subscribers.
 
     `newest` is for those who join: the state, or the failure of the last poll. `known` is the moment of the first poll
-    without a failure.
+    without a failure. `place` is the place after all rows that were published; None for a state.
     """
 
     def __init__(self, topic: Topic) -> None:
         self.topic = topic
         self.subscribers: dict[Subscriber, None] = {}
         self.newest: Poll | None = None
+        self.place: Resume | None = None
         self.known: asyncio.Future[datetime.datetime] = asyncio.get_running_loop().create_future()
         self.task: asyncio.Task[None] | None = None
         self._last: Poll | None = None
@@ -57,6 +58,7 @@ class Channel:
         if self._last is not None:
             self._last.shared.clear()  # a slow subscriber answers old events itself
         self._last = poll
+        self.place = poll.newest or self.place
         self.newest = poll if poll.added is None or poll.error is not None else None
         if poll.error is None and not self.known.done():
             self.known.set_result(poll.read_at)

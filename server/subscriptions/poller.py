@@ -8,7 +8,7 @@ of another one makes the call.
 
 import asyncio
 import datetime
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Collection, Sequence
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
@@ -29,6 +29,7 @@ from upstream.values.interval import Interval
 LATE_SECONDS = 60.0
 _DAY = datetime.timedelta(days=1)
 _MICROSECOND = datetime.timedelta(microseconds=1)
+_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 # A reading stays for other servers a little longer than the interval of polls, in seconds.
 SLACK = 2.0
 # An answer to an event comes from a poll, so it says nothing about the cost of the call, and is compared with nothing.
@@ -191,6 +192,7 @@ class _RowReader:
         # The ids that are known: of yesterday, and of today.
         self._earlier: set[int] = set()
         self._current: set[int] = set()
+        self._newest = Resume(0, self._began)
         self._look_back = 0.0
         self.failed = False
         self.read_at: datetime.datetime | None = None
@@ -213,10 +215,23 @@ class _RowReader:
             self._day, self._earlier, self._current = today, self._current, set()
         if due:
             self._look_back = loop.time() + LATE_SECONDS
-        polls = [Poll(found[0][0], now, added=())] if first else []
+        polls: list[Poll] = []
         for call, answer in found:
-            polls += _polls_of(call, now, answer, self._added(call, answer, first=first))
+            added = self._added(call, answer, first=first)
+            if first:
+                self._newest = self._newest_of(call, answer, added)
+                polls.append(Poll(call, now, added=(), newest=self._newest))
+            for poll in _polls_of(call, now, answer, added):
+                self._newest = poll.newest = max(self._newest, _last_of(poll), key=lambda place: place.id)
+                polls.append(poll)
         return polls
+
+    def _newest_of(self, call: Call, answer: Answer[Any], added: Collection[int]) -> Resume:
+        """Return the place after the rows of the first answer that are not new."""
+        assert call.interval is not None
+        nothing = Resume(0, call.interval.start)
+        known = [row for row in answer.rows if getattr(row, str(call.report.id)) not in added]
+        return max((_place_of(call, row) for row in known), default=nothing, key=lambda place: place.id)
 
     def _added(self, call: Call, answer: Answer[Any], *, first: bool) -> dict[int, int]:
         """Return the places of the new rows of an answer by their ids, which are known from now on."""
@@ -235,6 +250,20 @@ class _RowReader:
             if not first or (self.failed and at >= began):
                 found[key] = place
         return found
+
+
+def _place_of(call: Call, row: Any) -> Resume:
+    """Return the place after a row."""
+    moment = _EPOCH + getattr(row, str(call.report.moment)) * _MICROSECOND
+    return Resume(getattr(row, str(call.report.id)), moment)
+
+
+def _last_of(poll: Poll) -> Resume:
+    """Return the place after the new rows of a poll."""
+    assert poll.answer is not None
+    assert poll.added
+    last = next(row for row in poll.answer.rows if getattr(row, str(poll.call.report.id)) == poll.added[-1])
+    return _place_of(poll.call, last)
 
 
 def _read_at(answer: Answer[Any]) -> datetime.datetime | None:

@@ -117,6 +117,10 @@ class SocketConnection:
             stopped = asyncio.ensure_future(stopping.wait())
             try:
                 await asyncio.wait((reading, stopped, self._closing), return_when=asyncio.FIRST_COMPLETED)
+                # If the server stops, queries are answered, and subscriptions say from where their clients can go on.
+                while self._running and not (reading.done() or self._closing.done()):
+                    ends: list[asyncio.Future[Any]] = [reading, self._closing, *self._running.values()]
+                    await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
                 closed = self._why(reading)
             finally:
                 for task in (reading, stopped, *self._running.values()):
@@ -243,7 +247,10 @@ class SocketConnection:
         except RequestError as refusal:
             await self._fail(id, refusal.errors)
         except SubscriptionEnded as ending:
-            if ending.close_code is not None:
+            if ending.again:
+                # The connection is closed when all operations have ended. A client may ignore the payload of a ping.
+                await self._write({"type": "ping", "payload": {"id": id, "errors": ending.errors}})
+            elif ending.close_code is not None:
                 self._close(ending.close_code, str(ending))
             else:
                 await self._fail(id, ending.errors)

@@ -11,7 +11,7 @@ from resolvers.nodes import TOO_LARGE, AnswerTooLarge
 from resolvers.topics.poll import Poll
 from resolvers.topics.topic import Resume
 from schema.mapping.errors import shown
-from schema.subscription import resume_point
+from schema.subscription import resume_point, resume_point_of
 from server.execution.execution import Executor, Outcome
 from server.execution.operation import Operation
 from server.http.request_error import error
@@ -104,6 +104,8 @@ class RunningSubscription:
     def join(self, channel: Channel, resume: Resume | None, after: str | None) -> None:
         """Take the events of a channel, after a place if one is given."""
         self._channel, self._resume, self._after = channel, resume, after
+        if after is None and channel.place is not None:
+            self._after = resume_point_of(channel.topic, channel.place)
 
     def end(self, ending: SubscriptionEnded) -> None:
         """End the subscription, for this reason."""
@@ -135,6 +137,8 @@ class RunningSubscription:
         last: bytes | None = None
         while True:
             poll = await self._subscriber.next()
+            if self._after is None and poll.newest is not None:  # the first poll, which has no rows
+                self._after = resume_point_of(self._channel.topic, poll.newest)
             if poll.added is not None and poll.error is None:
                 async for body in self._rows(poll, [row for row in poll.added if row not in caught]):
                     yield body

@@ -20,6 +20,11 @@ def series(report: str, form: str, origin: str, caller: str, params: Sequence[tu
     return ":".join((report, form, quote(origin, safe=""), quote(caller, safe=""), urlencode(params)))
 
 
+# Series of these names hold no rows of a report, but when days changed. They stay when rows are forgotten: rows that
+# were read meanwhile may be older than a change.
+CHANGED, FORGOTTEN = "changed", "forgotten"
+
+
 @dataclass(frozen=True, slots=True)
 class Pattern:
     """Select entries: of a report, of series that have these parameters among theirs, of a range of days."""
@@ -33,7 +38,7 @@ class Pattern:
         """Return whether an entry is selected. An entry without a day is not in any range of days."""
         name, day = key
         report, params = _read(name)
-        if self.report not in (None, report):
+        if report in (CHANGED, FORGOTTEN) or self.report not in (None, report):
             return False
         if any(params.get(given) != str(value) for given, value in self.params.items()):
             return False
@@ -79,8 +84,9 @@ def nothing(value: bytes) -> bool:
 class Store(Protocol):
     """Store bytes by key, each for a time. A store never fails: if it has a problem, it answers with what it has."""
 
-    shared: bool
-    """Return whether other processes see the entries."""
+    @property
+    def shared(self) -> bool:
+        """Return whether other processes see the entries, as far as the last command showed."""
 
     async def get_many(self, keys: Sequence[Key]) -> list[bytes | None]:
         """Return the values, None for those that are missing."""
@@ -110,7 +116,7 @@ class Store(Protocol):
 class MemoryStore:
     """Store bytes in memory, with a limit. Values that were not used for the longest time are dropped first."""
 
-    shared = False
+    shared: bool = False
 
     def __init__(self, limit: int = 256 * _MEBIBYTE, clock: Callable[[], float] = time.time) -> None:
         self._limit = limit

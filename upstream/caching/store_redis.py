@@ -33,14 +33,17 @@ class RedisStore:
     back: other processes do not see them, and it does not see their changes.
     """
 
-    shared = True
-
     def __init__(self, redis: RedisConnection, namespace: str = "gamehub-graph", local_bytes: int = 0) -> None:
         self._redis = redis
         self._local_bytes = local_bytes
         self._local: MemoryStore | None = None  # while Redis is away
         self._prefix = f"{namespace}:{_VERSION}:"
         self._spoilt = 0
+
+    @property
+    def shared(self) -> bool:
+        """Return whether Redis has carried out the last command, so that other processes see the entries."""
+        return self._local is None
 
     async def get_many(self, keys: Sequence[Key]) -> list[bytes | None]:
         """Return the values, in one round trip."""

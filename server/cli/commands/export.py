@@ -87,8 +87,8 @@ def export(
     was forgotten since, with --lookback, or with --refresh. Days that were not over, or failed, are read again by the
     next run, whatever its window is. A day that fails does not stop the others, and is tried once more at the end.
 
-    Exit codes: 0 all is written, or with --verify all is right; 1 a day could not be read or written, or is wrong; 2 no
-    such table, an option or a setting is wrong, or the folder holds another export.
+    Exit codes: 0 all is written, or with --verify all is right; 1 a day could not be read or written, or is wrong, or
+    SIGTERM ended the run; 2 no such table, an option or a setting is wrong, or the folder holds another export.
     """
     from server import logs
     from server.allocators import use_little_memory

@@ -22,7 +22,7 @@ from distributed import Client, LocalCluster
 from server.export import dask as cluster_export
 from server.export.day import DayRecord
 from server.export.destination import DestinationFailed
-from tests.programs import run
+from tests.programs import Piped, run
 from tests.server.tables.conftest import settings
 from tests.stand import Sandbox
 
@@ -226,3 +226,31 @@ def test_a_scheduler_that_is_not_there_or_has_no_workers_is_one_line(monkeypatch
     with pytest.raises(DestinationFailed, match=f"the scheduler {address} cannot be reached: ") as failed:
         cluster_export.run(nothing, nothing, address, nothing)
     assert "\n" not in str(failed.value)
+
+
+def test_a_run_that_gets_sigterm_gives_its_claims_back(sandbox: Sandbox, tmp_path: Path) -> None:
+    """The next run may be on another host, which cannot see that the process of a claim has ended."""
+    out = tmp_path / "out"
+    words = (*GROUP, "--since", "2026-03-12", "--until", "2026-03-13", "--out", str(out))
+    environment = {**os.environ, **settings(sandbox), "ERROR_JOURNAL": str(tmp_path / "errors.sqlite")}
+    claims = out / "_ledger" / "GroupTransactions" / "claims"
+    sandbox.fault("slow", value=2)
+    try:
+        with (tmp_path / "log").open("w") as log:
+            going = Piped("gamehub-graph", "export", *words, folder=tmp_path, environment=environment, stderr=log)
+            end = time.monotonic() + 60
+            while not (claims.is_dir() and list(claims.iterdir())):
+                assert time.monotonic() < end
+                time.sleep(0.02)
+            going.terminate()
+            going.close(60)
+    finally:
+        sandbox.heal()
+    assert going.returncode == 1
+    said = (tmp_path / "log").read_text().splitlines()[-1]
+    assert said == "gamehub-graph: stopped by SIGTERM: the next run goes on with the days that are left"
+    assert list(claims.iterdir()) == []
+    assert records(out, "GroupTransactions") == []
+    done = command(sandbox, tmp_path, *words)
+    assert done.returncode == 0, done.stderr
+    assert [record.status.value for record in records(out, "GroupTransactions")] == ["closed"]

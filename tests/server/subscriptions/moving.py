@@ -4,7 +4,7 @@ import asyncio
 import sqlite3
 import time
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from sandbox.clock import day_number
@@ -39,9 +39,9 @@ class MovingSandbox(Sandbox):
         self._write("DELETE FROM movement WHERE ts >= ?", (now,))
         self._write("DELETE FROM jackpot_value WHERE ts >= ?", (now,))
 
-    def book(self, group: int, *cents: int) -> list[str]:
+    def book(self, group: int, *cents: int, days_ago: int = 0) -> list[str]:
         """Book wagers of the first user of a group, one after the other. Return their ids."""
-        now = datetime.now(UTC)
+        now = datetime.now(UTC) - timedelta(days_ago)
         first = day_number(now.date()) * STRIDE
         ids = []
         with closing(self._connect()) as connection, connection:

@@ -163,3 +163,22 @@ async def test_a_slow_reader() -> None:
     for poll in (Poll(call, now), Poll(call, now), newest):
         subscriber.put(poll)
     assert await subscriber.next() is newest
+
+
+@pytest.mark.parametrize("before", [{}, {5: DAY, 7: 0 * DAY, 6: 0 * DAY}])
+async def test_each_poll_has_the_place_from_which_to_go_on(
+    room: Room, polls: AsyncGenerator[Poll], before: dict[int, datetime.timedelta]
+) -> None:
+    now = datetime.datetime.now(UTC)
+    room.booked = {id: now - age for id, age in before.items()}
+    async with asyncio.timeout(30):
+        first = await anext(polls)
+        assert first.newest is not None
+        new = range(8, 8 + 2 * module.MOST_ROWS)
+        room.booked |= dict.fromkeys(new, now)
+        places = [first.newest, *[(await anext(polls)).newest for _ in range(2)]]
+    assert [place.id for place in places if place] == [max(before, default=0), new[module.MOST_ROWS - 1], new[-1]]
+    for place in places:
+        assert place is not None
+        found = await LocalPoller(room, UTC, 1, 10).since(TOPIC, place, now)
+        assert [id for poll in found for id in poll.added or ()] == [id for id in new if id > place.id]

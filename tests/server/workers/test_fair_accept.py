@@ -2,9 +2,13 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
+import pytest
+
+from server.listening.listening_socket import ListeningSocket, listen, listen_unix
 from server.workers.fair_accept import FairAcceptor, OpenConnections
 
 
@@ -34,52 +38,68 @@ class Greeter(asyncio.Protocol):
         self._transport.close()
 
 
+@pytest.fixture(params=["127.0.0.1", "::1", "::", "unix"])
+def bound(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ListeningSocket]:
+    """A socket of each kind that a server can listen on."""
+    found = listen_unix(tmp_path / "socket", 0o600) if request.param == "unix" else listen(request.param, 0)
+    yield found
+    found.close()
+
+
 @asynccontextmanager
-async def places(count: int) -> AsyncIterator[tuple[tuple[str, int], OpenConnections, list[Place]]]:
-    """Open a socket with so many workers."""
+async def places(bound: ListeningSocket, count: int) -> AsyncIterator[tuple[OpenConnections, list[Place]]]:
+    """Serve on a socket with so many workers."""
     counts = OpenConnections(count)
-    with socket.create_server(("127.0.0.1", 0), backlog=100) as listening:
-        found = [Place(listening, counts, number) for number in range(count)]
-        await asyncio.sleep(0.01)
-        try:
-            yield listening.getsockname(), counts, found
-        finally:
-            for place in found:
-                place.acceptor.close()
-                place.socket.close()
+    found = [Place(bound.socket, counts, number) for number in range(count)]
+    await asyncio.sleep(0.01)
+    try:
+        yield counts, found
+    finally:
+        for place in found:
+            place.acceptor.close()
+            place.socket.close()
 
 
-async def connected(address: tuple[str, int], count: int) -> list[asyncio.StreamWriter]:
+def opened(bound: ListeningSocket) -> socket.socket:
+    """Connect to a socket."""
+    if bound.path is None:
+        return socket.create_connection(bound.socket.getsockname()[:2])
+    client = socket.socket(socket.AF_UNIX)
+    client.connect(str(bound.path))
+    return client
+
+
+async def connected(bound: ListeningSocket, count: int) -> list[asyncio.StreamWriter]:
     """Connect so many clients, and wait until each is greeted."""
-    pairs = await asyncio.gather(*(asyncio.open_connection(*address) for _ in range(count)))
+    pairs = await asyncio.gather(*(asyncio.open_connection(sock=opened(bound)) for _ in range(count)))
     assert await asyncio.gather(*(reader.readexactly(5) for reader, _ in pairs)) == [b"hello"] * count
     return [writer for _, writer in pairs]
 
 
-async def test_a_burst_is_divided_evenly() -> None:
-    async with places(3) as (address, _, workers):
-        clients = await connected(address, 60)
+async def test_a_burst_is_divided_evenly(bound: ListeningSocket) -> None:
+    async with places(bound, 3) as (_, workers):
+        clients = await connected(bound, 60)
         assert sum(len(worker.open) for worker in workers) == 60
         assert max(len(worker.open) for worker in workers) - min(len(worker.open) for worker in workers) <= 2
         for client in clients:
             client.close()
 
 
-async def test_a_worker_that_does_not_accept_delays_no_one_for_long() -> None:
-    async with places(2) as (address, counts, workers):
+async def test_a_worker_that_does_not_accept_delays_no_one_for_long(bound: ListeningSocket) -> None:
+    async with places(bound, 2) as (counts, workers):
         workers[1].acceptor.close()
-        clients = await connected(address, 20)  # it is known to take none
+        clients = await connected(bound, 20)  # it is known to take none
         counts.note(1, 0)  # one that hangs still counts as open
-        clients += await connected(address, 20)
+        clients += await connected(bound, 20)
         assert (len(workers[0].open), len(workers[1].open)) == (40, 0)
         for client in clients:
             client.close()
 
 
-async def test_a_client_that_has_gone_is_no_error() -> None:
-    async with places(2) as (address, _, workers):
-        socket.create_connection(address).close()
-        clients = await connected(address, 2)
+async def test_a_client_that_has_gone_is_no_error(bound: ListeningSocket) -> None:
+    async with places(bound, 2) as (_, workers):
+        opened(bound).close()
+        clients = await connected(bound, 2)
         assert sum(len(worker.open) for worker in workers) in (2, 3)
         clients[0].close()
         clients[1].close()

@@ -1,7 +1,9 @@
 """The moments at which days changed: shared by servers of one Redis, and kept for the next process of the machine."""
 
+import asyncio
 import datetime
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -11,9 +13,10 @@ from tests.strangers.stranger import Stranger
 from tests.strangers.upstreams import connect
 from tests.upstream.ledger import Clock
 from tests.upstream.redis_server import RedisServer, redis_connection
+from upstream.caching import day_entry
 from upstream.caching.cache import DayCache
 from upstream.caching.changes import Changes
-from upstream.caching.store import MemoryStore
+from upstream.caching.store import MemoryStore, Pattern
 from upstream.caching.store_redis import RedisStore
 from upstream.call import Call
 from upstream.journal import Journal
@@ -26,6 +29,7 @@ DAY = datetime.date(2022, 10, 30)
 NEXT = datetime.date(2022, 10, 31)
 NOON = datetime.datetime(2022, 10, 31, 12, tzinfo=datetime.UTC)
 LATER = NOON + datetime.timedelta(hours=1)
+REST = 0.1
 
 
 @pytest.fixture
@@ -36,7 +40,8 @@ def redis(tmp_path: Path) -> Iterator[RedisServer]:
 
 @pytest.fixture
 async def stores(redis: RedisServer) -> AsyncIterator[list[RedisStore]]:
-    async with redis_connection(redis.url) as one, redis_connection(redis.url) as other:
+    options = {"timeout": 0.2, "pause": REST}
+    async with redis_connection(redis.url, **options) as one, redis_connection(redis.url) as other:
         yield [RedisStore(one), RedisStore(other)]
 
 
@@ -95,6 +100,53 @@ async def test_servers_that_share_a_redis_share_the_moments(stores: list[RedisSt
     fresh = Changes(stores[1], lambda: "origin", seconds=3600)
     fresh.take_in([DAY, NEXT], values)
     assert (fresh.at(DAY), fresh.at(NEXT)) == (microseconds(NOON), 0)
+
+
+async def test_a_redis_that_was_out_of_reach_learns_what_changed_meanwhile(
+    redis: RedisServer, stores: list[RedisStore]
+) -> None:
+    one, other = (Changes(store, lambda: "origin", seconds=3600) for store in stores)
+    redis.hang(True)
+    await one.note([DAY], NOON)
+    await one.note([NEXT], NOON, rows=False)
+    redis.hang(False)
+    await asyncio.sleep(REST)
+    await other.note([DAY], LATER)  # a later change is not replaced
+    assert await other.since(NEXT, NEXT) is None
+    await one.share()
+    assert [await other.since(day, day) for day in (DAY, NEXT)] == [LATER, NOON]
+    assert (one.at(DAY), one.at(NEXT)) == (microseconds(LATER), 0)
+
+
+async def test_a_redis_that_lost_everything_gets_the_moments_back(redis: RedisServer, stores: list[RedisStore]) -> None:
+    one, other = (Changes(store, lambda: "origin", seconds=3600) for store in stores)
+    await one.note([DAY], NOON)
+    await one.note([NEXT], LATER, rows=False)
+    await one.share()
+    redis.say("FLUSHALL")
+    assert await other.since(DAY, NEXT) is None
+    await one.share()
+    assert [await other.since(day, day) for day in (DAY, NEXT)] == [NOON, LATER]
+    assert other.at(DAY) == microseconds(NOON)
+    before = redis.say("INFO", "commandstats")
+    for changes in (one, other):
+        await changes.share()
+    assert sets_in(redis.say("INFO", "commandstats")) == sets_in(before)  # there is nothing to write
+
+
+def sets_in(statistics: str) -> str:
+    """Return the line about SET in the statistics of a Redis, up to the number of its calls."""
+    (line,) = [line for line in statistics.splitlines() if line.startswith("cmdstat_set:")]
+    return line.partition(",")[0]
+
+
+async def test_the_moments_stay_when_rows_are_forgotten(stores: list[RedisStore]) -> None:
+    """A request to forget may be carried out late: rows that were read since it came stay, and so do changes."""
+    one, other = (Changes(store, lambda: "origin", seconds=3600) for store in stores)
+    await one.note([DAY], LATER)
+    assert await stores[0].clear(Pattern(None), partial(day_entry.read_since, microseconds(NOON))) == 0
+    assert await stores[0].clear(Pattern(None, {}, DAY, DAY)) == 0
+    assert await other.since(DAY, DAY) == LATER
 
 
 async def test_a_day_that_changed_is_read_again_by_every_server_of_the_redis(stores: list[RedisStore]) -> None:
