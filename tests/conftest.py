@@ -33,7 +33,8 @@ def pytest_configure(config: pytest.Config) -> None:
     # Tests start hundreds of Python processes. Without bytecode on disk each of them compiles the project anew.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     # jsonschema checks formats with it. It compiles a grammar for three seconds, and no test has such a format.
-    do_without("rfc3987_syntax")
+    # httpcore looks for sniffio, which nothing needs, before each request.
+    do_without("rfc3987_syntax", "sniffio")
     trust_one_authority(folder / "authority.pem")
     garbage.settle()
 
