@@ -141,7 +141,7 @@ lock: ## write the lock files anew from pyproject.toml
 
 # The same lock file gives the same bytes. It lists the tools of development, too: the lock has one set of versions.
 sbom: install ## write the bill of materials of requirements.lock to sbom.cdx.json (CycloneDX)
-	@$(BIN)/python -W ignore::UserWarning -m cyclonedx_py requirements --output-reproducible \
+	@$(BIN)/python -W ignore::UserWarning -m cyclonedx_py requirements --no-validate --output-reproducible \
 		--pyproject pyproject.toml -o $(SBOM) requirements.lock
 
 # Nothing is installed or resolved: every package is locked with its hashes.
