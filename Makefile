@@ -12,7 +12,7 @@ SHELL := bash
 .SHELLFLAGS := -o pipefail -c
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test packages check fuzz-engine oracle lint install answers explorer bench bench-faults bench-planner bench-totals \
+.PHONY: help serve test packages check search fuzz-engine oracle lint install answers explorer bench bench-faults bench-planner bench-totals \
 	bench-hostile bench-restart bench-scale spark amounts counts docs lock sbom audit clean
 
 help: ## list the targets
@@ -38,6 +38,13 @@ SLOW := --ignore tests/engine/test_equality.py
 
 check: lint ## lint, types and the fast tests
 	@$(BIN)/python -m pytest -q -n 2 --dist worksteal $(SLOW) $(ARGS) $(FAST)
+
+# The modules of the tests that search at random. SEARCH says how many times as far as in `make test`.
+SEARCH ?= 10
+
+search: install ## the random searches of the tests, ten times as far as in `make test`
+	@SEARCH=$(SEARCH) $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal \
+		$$(grep -rlE 'tests.effort|hypothesis import' tests --include='test_*.py') $(ARGS)
 
 # ENGINE_SEED runs the operations of an earlier run again, ENGINE_OPERATIONS says how many.
 fuzz-engine: install ## compiled execution beside graphql-core over 50,000 operations, others each time

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import dlt
 import msgspec
 import pyarrow.parquet as pq
 import pytest
@@ -167,6 +166,8 @@ class LoadedTables:
         self.address = address
         self.business = business
         self.package = imported(monkeypatch)
+        import dlt
+
         destination = dlt.destinations.duckdb(str(folder / "loaded.duckdb"))
         self.pipeline = pipeline_into(destination, folder, "nights")
         let_days_end(monkeypatch, self.package, lambda: business.now)
