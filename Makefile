@@ -21,11 +21,11 @@ help: ## list the targets
 serve: install ## sandbox, graph and explorer on http://127.0.0.1:8000
 	@$(BIN)/gamehub-graph serve $(ARGS)
 
-# A third worker uses the time in which the other two wait for processes. ARGS comes last, so it can set other options:
+# The third and the fourth worker use the time in which the others wait for processes. ARGS comes last, so it can set other options:
 # `make test ARGS="-n 0 -x tests/schema"`. TEST_ORDER_SEED=7 shuffles the tests.
-WORKERS ?= 3
+WORKERS ?= 4
 
-test: install ## the whole test suite, by three workers
+test: install ## the whole test suite, by four workers
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 packages: ## download the packages that only tests need; needs no .venv

@@ -14,7 +14,7 @@ from server.without import do_without
 from tests.alone import Turns
 from tests.effort import tries
 from tests.graph import Graph
-from tests.order import alone_first, shuffled
+from tests.order import early_first, shuffled
 from tests.stand import Sandbox
 
 TURNS = pytest.StashKey[Turns]()
@@ -63,9 +63,9 @@ def trust_one_authority(file: Path) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put modules with tests that run alone first, or shuffle the tests if `TEST_ORDER_SEED` is set."""
+    """Put modules with tests that run alone or long first, or shuffle the tests if `TEST_ORDER_SEED` is set."""
     seed = os.environ.get("TEST_ORDER_SEED")
-    items[:] = shuffled(items, seed) if seed else alone_first(items)
+    items[:] = shuffled(items, seed) if seed else early_first(items)
 
 
 def pytest_collection_finish() -> None:

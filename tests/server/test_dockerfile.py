@@ -178,6 +178,7 @@ def test_hadolint_has_no_complaint() -> None:
     assert (looked.returncode, looked.stdout) == (0, "")
 
 
+@pytest.mark.long
 def test_the_steps_make_a_server_that_lives(steps: Steps, tmp_path: Path) -> None:
     stage, command, health = replay(steps, tmp_path)
     bill = orjson.loads((stage.root / "opt/gamehub-graph/sbom.cdx.json").read_bytes())
