@@ -89,6 +89,7 @@ class Server:
 def moving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MovingSandbox]:
     with MovingSandbox(tmp_path_factory.mktemp("world")) as sandbox:
         sandbox.stand_still()
+        sandbox.book(GROUP, *range(1, 4000), days_ago=1)  # so that no buffer takes in a whole table
         yield sandbox
 
 
@@ -307,7 +308,6 @@ async def rest_of(pieces: AsyncIterator[bytes]) -> bytes:
 
 
 async def test_a_restart_of_the_workers_loses_nothing(server: Server, moving: MovingSandbox, tmp_path: Path) -> None:
-    moving.book(GROUP, *range(1, 4000), days_ago=1)  # so that no buffer takes in a whole table
     async with AsyncExitStack() as stack:
         client = await stack.enter_async_context(server.client())
         whole = {form: (await client.get(f"/tables/{TABLE}.{form}", **READ)).content for form in FORMS}
@@ -363,34 +363,35 @@ async def test_a_download_that_a_server_cuts_goes_on_at_another_one(
     assert len(rest.content) > 1000
 
 
-async def test_the_end_of_the_server_says_from_where_clients_can_go_on(server: Server, moving: MovingSandbox) -> None:
-    """The last test of this server. Clients go on at another one."""
-    subscribers = await subscribed(server, moving)
-    expected = await book_first(moving, subscribers)
-    async with (
-        asking(server) as wrong,
-        begun(server, "csv") as (first, pieces),
-        server.client() as client,
-        server.socket() as queries,
-    ):
-        moving.fault("slow", "api_users_report", value=1)
-        query = asyncio.create_task(client.post("/graphql", json={"query": USERS, "variables": {"group": GROUP}}))
-        await queries.subscribe("q", USERS, group=QUIET_GROUP)
-        await moving.polled(2, "api_users_report")
-        server.process.terminate()
-        await asyncio.gather(*subscribers.values())
-        assert (await query).json()["data"]["group"]["users"]["nodes"]
-        assert (await queries.data("q"))["group"]["users"]["nodes"]
-        assert await queries.receive() == {"id": "q", "type": "complete"}
-        assert await queries.closed() == (1012, "This server stops. Subscribe again.")
-        table = first + await rest_of(pieces)
-        assert await asyncio.to_thread(server.process.wait, SECONDS) == 0
-    moving.heal()
+async def test_the_end_of_a_server_says_from_where_clients_can_go_on(
+    server: Server, moving: MovingSandbox, tmp_path: Path
+) -> None:
+    with started(moving, tmp_path, WORKERS="2") as ending:
+        subscribers = await subscribed(ending, moving)
+        expected = await book_first(moving, subscribers)
+        async with (
+            asking(ending) as wrong,
+            begun(ending, "csv") as (first, pieces),
+            ending.client() as client,
+            ending.socket() as queries,
+        ):
+            moving.fault("slow", "api_users_report", value=1)
+            query = asyncio.create_task(client.post("/graphql", json={"query": USERS, "variables": {"group": GROUP}}))
+            await queries.subscribe("q", USERS, group=QUIET_GROUP)
+            await moving.polled(2, "api_users_report")
+            ending.process.terminate()
+            await asyncio.gather(*subscribers.values())
+            assert (await query).json()["data"]["group"]["users"]["nodes"]
+            assert (await queries.data("q"))["group"]["users"]["nodes"]
+            assert await queries.receive() == {"id": "q", "type": "complete"}
+            assert await queries.closed() == (1012, "This server stops. Subscribe again.")
+            table = first + await rest_of(pieces)
+            assert await asyncio.to_thread(ending.process.wait, SECONDS) == 0
+        moving.heal()
     assert wrong == []
-    assert not server.path.exists()
+    assert not ending.path.exists()
     for group in (GROUP, QUIET_GROUP):
         expected[group] += moving.book(group, 200, 300)
-    with started(moving, server.log.parent / "other") as other:
-        await all_seen(list(subscribers), expected, other)
-        async with other.client() as client:
-            assert (await client.get(f"/tables/{TABLE}.csv", **READ)).content == table
+    await all_seen(list(subscribers), expected, server)
+    async with server.client() as client:
+        assert (await client.get(f"/tables/{TABLE}.csv", **READ)).content == table
