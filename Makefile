@@ -12,7 +12,7 @@ SHELL := bash
 .SHELLFLAGS := -o pipefail -c
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test packages check fuzz-engine oracle lint install answers explorer bench bench-faults bench-planner bench-totals \
+.PHONY: help serve test packages check search fuzz-engine oracle lint install answers explorer bench bench-faults bench-planner bench-totals \
 	bench-hostile bench-restart bench-scale spark amounts counts docs lock sbom audit clean
 
 help: ## list the targets
@@ -21,11 +21,11 @@ help: ## list the targets
 serve: install ## sandbox, graph and explorer on http://127.0.0.1:8000
 	@$(BIN)/gamehub-graph serve $(ARGS)
 
-# A third worker uses the time in which the other two wait for processes. ARGS comes last, so it can set other options:
+# The third and the fourth worker use the time in which the others wait for processes. ARGS comes last, so it can set other options:
 # `make test ARGS="-n 0 -x tests/schema"`. TEST_ORDER_SEED=7 shuffles the tests.
-WORKERS ?= 3
+WORKERS ?= 4
 
-test: install ## the whole test suite, by three workers
+test: install ## the whole test suite, by four workers
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 packages: ## download the packages that only tests need; needs no .venv
@@ -38,6 +38,13 @@ SLOW := --ignore tests/engine/test_equality.py
 
 check: lint ## lint, types and the fast tests
 	@$(BIN)/python -m pytest -q -n 2 --dist worksteal $(SLOW) $(ARGS) $(FAST)
+
+# The modules of the tests that search at random. SEARCH says how many times as far as in `make test`.
+SEARCH ?= 10
+
+search: install ## the random searches of the tests, ten times as far as in `make test`
+	@SEARCH=$(SEARCH) $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal \
+		$$(grep -rlE 'tests.effort|hypothesis import' tests --include='test_*.py') $(ARGS)
 
 # ENGINE_SEED runs the operations of an earlier run again, ENGINE_OPERATIONS says how many.
 fuzz-engine: install ## compiled execution beside graphql-core over 50,000 operations, others each time
@@ -141,7 +148,7 @@ lock: ## write the lock files anew from pyproject.toml
 
 # The same lock file gives the same bytes. It lists the tools of development, too: the lock has one set of versions.
 sbom: install ## write the bill of materials of requirements.lock to sbom.cdx.json (CycloneDX)
-	@$(BIN)/python -W ignore::UserWarning -m cyclonedx_py requirements --output-reproducible \
+	@$(BIN)/python -W ignore::UserWarning -m cyclonedx_py requirements --no-validate --output-reproducible \
 		--pyproject pyproject.toml -o $(SBOM) requirements.lock
 
 # Nothing is installed or resolved: every package is locked with its hashes.

@@ -40,6 +40,7 @@ from server.execution.saved import saved_queries
 from server.http.admission import AdmissionCounts
 from server.http.connection_counts import ConnectionCounts
 from server.metrics.capacity import CapacityFigures
+from server.metrics.families import Merge, merge_of
 from server.metrics.operations import OperationFigures
 from server.metrics.process import ProcessFigures
 from server.metrics.requests import RequestCounts
@@ -283,7 +284,8 @@ def metrics_page() -> str:
         for metric in collector.collect():
             labels = [*getattr(metric, "_labelnames", ())]
             name = metric.name + ("_total" if metric.type == "counter" else "")
-            lines.append([code(name), metric.type, ", ".join(map(code, labels)), one_line(metric.documentation)])
+            kind = metric.type if merge_of(metric) is Merge.SUM else f"{metric.type} ({merge_of(metric)})"
+            lines.append([code(name), kind, ", ".join(map(code, labels)), one_line(metric.documentation)])
     return table(["metric", "type", "labels", "meaning"], lines)
 
 

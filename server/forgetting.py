@@ -1,24 +1,22 @@
-"""Requests from outside to the days cache: forget days that the vendor has corrected, and describe the content.
+"""Requests from outside to the days cache: forget days that the vendor has corrected.
 
 The error journal carries them from `gamehub-graph cache` to the servers of this machine, and Redis to all others.
 """
 
 import asyncio
 import datetime
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from upstream.caching.cache import CacheStats, DayCache
+from upstream.caching.cache import DayCache
 from upstream.journal import Journal
 
 if TYPE_CHECKING:  # the library of Redis takes long to import, and most processes need none
     from upstream.redis.connection import RedisConnection
 
-# The names of the notes in the error journal, for the command and the servers.
+# The name of the note in the error journal, for the command and the servers.
 FORGET = "cache forget"
-STATS = "cache stats"
 # Servers look for requests, and for days that another process found changed, so often.
 KEEPING_SECONDS = 1.0
 # The number is the version of the form of requests.
@@ -80,8 +78,3 @@ async def forget(cache: DayCache, text: str) -> int:
     days = {name: datetime.date.fromisoformat(request[name]) if request[name] else None for name in ("first", "last")}
     at = datetime.datetime.fromisoformat(request["at"])
     return await cache.forget(request["report"], first_day=days["first"], last_day=days["last"], at=at)
-
-
-def describe(stats: CacheStats) -> str:
-    """Return the figures as a line of JSON."""
-    return orjson.dumps(asdict(stats), default=dict).decode()

@@ -21,12 +21,13 @@ from resolvers.rules.join import Join
 from resolvers.session import Session
 from resolvers.topics.poll import Poll, PolledRoom
 from server.execution.operation import Operation
-from server.forgetting import KEEPING_SECONDS, STATS, ForgetRequests, describe, forget
+from server.forgetting import KEEPING_SECONDS, ForgetRequests, forget
 from server.health.health import CacheHealth, ServerHealth, UpstreamHealth
 from server.health.probes import UpstreamProbes
 from server.kept_sums import KeptSums
 from server.logs import LOG_CONTEXT
 from server.metrics.upstreams import UpstreamFigures
+from server.published_stats import PublishedStats
 from server.settings.live import LiveSettings
 from server.settings.settings import Settings
 from server.tables.config import TablesConfig
@@ -135,12 +136,15 @@ class Gateway:
         await asyncio.to_thread(self._cached.changes.load)
         same_days = self._settings.gamehub_timezone == self._zone.key
         self._coherence = Coherence(self._cached, self._zone, same_days)
-        self._join = Join(self._settings.movement_join, journal, self._origin())
-        keeping = asyncio.create_task(self._maintain(journal))
+        self._join = Join(self._settings.movement_join, journal, self.origin())
+        turns = 1 if self.redis is None else COUNTING_TURNS  # to count the entries in Redis takes a walk over all keys
+        stats = PublishedStats(journal, turns * KEEPING_SECONDS)
+        keeping = asyncio.create_task(self._maintain(journal, stats, turns))
         try:
             yield
         finally:
             keeping.cancel()
+            await asyncio.to_thread(stats.withdraw)
             # Calls without waiters may finish, but they must not delay the end for minutes.
             for part in (self._cached, self._upstream):
                 with suppress(TimeoutError):
@@ -151,8 +155,8 @@ class Gateway:
             if self.redis is not None:
                 await self.redis.aclose()
 
-    async def _maintain(self, journal: Journal) -> None:
-        """Carry out `gamehub-graph cache --forget`, learn of changed days, and publish the figures for `--stats`.
+    async def _maintain(self, journal: Journal, stats: PublishedStats, turns: int) -> None:
+        """Carry out `gamehub-graph cache --forget`, learn of changed days, and publish `stats` once in so many `turns`.
 
         They are in the file of the journal, which every process of this machine can reach. Requests are in Redis, too.
         """
@@ -164,9 +168,8 @@ class Gateway:
                 with suppress(ConnectionError, ValueError):
                     await forget(self.cache, request)
             await asyncio.to_thread(self.cache.changes.load)
-            # To count the entries in Redis takes a walk over all keys.
-            if self.redis is None or turn % COUNTING_TURNS == 0:
-                journal.note(STATS, describe(await self.cache.stats()))
+            if turn % turns == 0:
+                stats.publish(await self.cache.stats())
             if self.redis is not None:
                 await self.redis.look()
                 await self.cache.changes.share()
@@ -180,11 +183,11 @@ class Gateway:
             open_store(settings.cache_address, redis=self.redis, limit=settings.cache_mebibytes << 20),
             self._zone,
             day_zone=ZoneInfo(settings.gamehub_timezone),
-            origin=self._origin,
+            origin=self.origin,
             trust=settings.trust,
             ledger=ledger,
             keep_days=self._keep_days,
-            leases=self._leases(),
+            leases=self.leases(),
         )
 
     def _bucket(self, system: System, most: int) -> Bucket:
@@ -193,17 +196,17 @@ class Gateway:
             return Bucket(most)
         from upstream.redis.shared_bucket import SharedBucket  # as in `open_store`
 
-        return SharedBucket(most, self.redis, f"{system.name.lower()} {self._origin()}")
+        return SharedBucket(most, self.redis, f"{system.name.lower()} {self.origin()}")
 
-    def _leases(self) -> "Leases | None":
-        """Return the leases under which the servers of a Redis make upstream calls; None without a Redis."""
+    def leases(self, look: float = 0.1) -> "Leases | None":
+        """Return leases of the servers of a Redis, which those that wait look at this often; None without a Redis."""
         if self.redis is None:
             return None
         from upstream.redis.leases import Leases  # as in `open_store`
 
-        return Leases(self.redis)
+        return Leases(self.redis, last_look=look)
 
-    def _origin(self) -> str:
+    def origin(self) -> str:
         """Return a hash of the addresses and time zones of the upstreams. It identifies them without a secret."""
         settings = self._live.now
         return _origin_of(
@@ -281,7 +284,7 @@ class Gateway:
     def answer_facts(self) -> tuple[Any, ...]:
         """Return what answers depend on besides their rows, their variables and the groups of their caller."""
         today = datetime.datetime.now(datetime.UTC).astimezone(self._zone).date()
-        return today, self._join.settled(today), self._origin(), self._live.gamelog_agents()
+        return today, self._join.settled(today), self.origin(), self._live.gamelog_agents()
 
     async def would_read(self, kept: KeptEntries, not_before: datetime.datetime | None = None) -> bool:
         """Return whether the calls of an answer would find exactly these entries of the days cache now."""
@@ -297,7 +300,7 @@ class Gateway:
         settings = self._settings
         return TablesConfig(
             zone=self._zone,
-            origin=self._origin,
+            origin=self.origin,
             spool_dir=settings.tables_spool_dir,
             spool_mebibytes=settings.tables_spool_mebibytes,
             store_address=settings.tables_store,

@@ -27,6 +27,7 @@ from server.auth.openness import TooOpen, required
 from server.cli.sandbox_process import SandboxFailed
 from server.cli.terminal import FAILED, WRONG_USE, announce, refuse
 from server.cli.upstreams import upstreams
+from server.listening import service_manager
 from server.listening.listening_socket import CannotListen, ListeningSocket, listen, listen_unix
 from server.settings.reading import WrongSettings, load, look_for_misspelt
 from server.settings.settings import Settings
@@ -81,6 +82,7 @@ def serve() -> int:
 
         def listening() -> None:
             log.info("server.started", page=page, pid=os.getpid(), workers=settings.workers)
+            service_manager.ready(service_manager.SERVING)
             logs.flush()
             if settings.log_format != "json":
                 announce(f"Open {page} for the page; clients use {page}/graphql")

@@ -6,19 +6,21 @@ from pathlib import Path
 
 import certifi
 import pytest
+import structlog
 from hypothesis import settings
 
 from server import garbage
 from server.without import do_without
 from tests.alone import Turns
+from tests.effort import tries
 from tests.graph import Graph
-from tests.order import alone_first, shuffled
+from tests.order import early_first, shuffled
 from tests.stand import Sandbox
 
 TURNS = pytest.StashKey[Turns]()
 
 # How long an example takes depends on the load of the machine, and proves nothing.
-settings.register_profile("untimed", deadline=None)
+settings.register_profile("untimed", deadline=None, max_examples=tries(50))
 settings.load_profile("untimed")
 
 
@@ -33,9 +35,16 @@ def pytest_configure(config: pytest.Config) -> None:
     # Tests start hundreds of Python processes. Without bytecode on disk each of them compiles the project anew.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     # jsonschema checks formats with it. It compiles a grammar for three seconds, and no test has such a format.
-    do_without("rfc3987_syntax")
+    # httpcore looks for sniffio, which nothing needs, before each request.
+    do_without("rfc3987_syntax", "sniffio")
+    write_plain_tracebacks()
     trust_one_authority(folder / "authority.pem")
     garbage.settle()
+
+
+def write_plain_tracebacks() -> None:
+    """Write the traceback of a logged exception as Python does: to draw it in a frame takes longer than most tests."""
+    structlog.get_config()["processors"][-1].exception_formatter = structlog.dev.plain_traceback
 
 
 def trust_one_authority(file: Path) -> None:
@@ -54,9 +63,9 @@ def trust_one_authority(file: Path) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put modules with tests that run alone first, or shuffle the tests if `TEST_ORDER_SEED` is set."""
+    """Put modules with tests that run alone or long first, or shuffle the tests if `TEST_ORDER_SEED` is set."""
     seed = os.environ.get("TEST_ORDER_SEED")
-    items[:] = shuffled(items, seed) if seed else alone_first(items)
+    items[:] = shuffled(items, seed) if seed else early_first(items)
 
 
 def pytest_collection_finish() -> None:

@@ -1,4 +1,4 @@
-"""The dlt source of `examples`, as a user imports it, for tests."""
+"""The dlt source of `examples`, as a user imports it, for tests. dlt takes a second to import: only who loads does."""
 
 import datetime
 import importlib
@@ -8,9 +8,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import dlt
 import pytest
-from dlt.sources.helpers import requests
 
 from upstream.caching.trust import Trust
 
@@ -19,6 +17,8 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 
 def imported(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Return the package, with dlt's settings for tests. It tries no request again."""
+    from dlt.sources.helpers import requests
+
     monkeypatch.syspath_prepend(str(EXAMPLES))
     monkeypatch.setenv("RUNTIME__DLTHUB_TELEMETRY", "false")
     monkeypatch.setenv("RUNTIME__LOG_LEVEL", "ERROR")
@@ -30,6 +30,8 @@ def imported(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 def pipeline_into(destination: Any, folder: Path, dataset: str) -> Any:
     """Return a pipeline that loads into a dataset of a destination."""
+    import dlt
+
     return dlt.pipeline(
         "gamehub_graph", pipelines_dir=str(folder / "pipelines"), destination=destination, dataset_name=dataset
     )

@@ -1,6 +1,7 @@
 """The order of the tests of a run: modules with tests that run alone are first, or another order for each seed.
 
-A test that runs alone waits for the tests of all other workers. At the start of a run these are short.
+A test that runs alone waits for the tests of all other workers. At the start of a run these are short. Modules with a
+test of half a minute follow: at the end of a run, the other workers would wait for it.
 
 Tests must pass in any order. `TEST_ORDER_SEED=7 make test` shuffles the modules and the tests in each module. The tests
 of one module stay together, because they share servers and worlds.
@@ -11,6 +12,7 @@ from typing import TypeVar
 
 import pytest
 
+EARLY = ("alone", "long")
 Item = TypeVar("Item", bound=pytest.Item)
 
 
@@ -25,17 +27,17 @@ def shuffled(items: list[Item], seed: str) -> list[Item]:
     return [item for name in names for item in modules[name]]
 
 
-def alone_first(items: list[Item]) -> list[Item]:
-    """Return the tests with those modules first in which a test is marked `alone`. Otherwise the order stays."""
-    modules = _modules(items).values()
-    some_alone = [any(item.get_closest_marker("alone") for item in module) for module in modules]
-    return [
-        item
-        for wanted in (True, False)
-        for module, alone in zip(modules, some_alone, strict=True)
-        if alone is wanted
-        for item in module
-    ]
+def early_first(items: list[Item]) -> list[Item]:
+    """Return the tests with those modules first in which a test is marked `alone`, then those with one marked `long`.
+
+    Otherwise the order stays.
+    """
+
+    def place(module: list[Item]) -> int:
+        marked = (any(item.get_closest_marker(name) for item in module) for name in EARLY)
+        return next((number for number, found in enumerate(marked) if found), len(EARLY))
+
+    return [item for module in sorted(_modules(items).values(), key=place) for item in module]
 
 
 def _modules(items: list[Item]) -> dict[str, list[Item]]:

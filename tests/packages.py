@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
 from pathlib import Path
 
 from tests.requirements import require
@@ -17,6 +18,7 @@ from tests.requirements import require
 ROOT = Path(__file__).parent.parent
 # pytest keeps the files of its cache here.
 CACHE = ROOT / ".pytest_cache" / "d"
+HASHED = ("--require-hashes", "-r")
 
 
 def node_packages(folder: Path) -> Path:
@@ -34,23 +36,29 @@ def python_packages(lock: Path) -> Path:
     """Return a virtual environment with the packages of a lock file."""
 
     def install(into: Path) -> None:
-        _run(sys.executable, "-m", "venv", into)
-        pip = ("-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes", "-r", lock)
-        _run(into / "bin" / "python", *pip)
+        _run(sys.executable, "-m", "venv", "--without-pip", into)
+        _run(*_pip(into), "--python", into / "bin" / "python", "install", "--no-compile", *HASHED, lock)
 
     return _installed(lock, install)
 
 
-def wheels(lock: Path) -> Path:
-    """Return a folder with the archives of a lock file, which are not installed."""
+def wheels(lock: Path, python: str = sys.executable) -> Path:
+    """Return a folder with the archives of a lock file for a Python. They are not installed."""
 
     def download(into: Path) -> None:
-        # Debian's Python has pip in virtual environments only.
-        _run(sys.executable, "-m", "venv", into / "pip")
-        pip = ("-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--require-hashes", "--no-deps")
-        _run(into / "pip" / "bin" / "python", *pip, "--only-binary", ":all:", "--dest", into, "-r", lock)
+        pip = (*_pip(into), "--python", python)
+        _run(*pip, "download", "--no-deps", "--only-binary", ":all:", "--dest", into, *HASHED, lock)
 
     return _installed(lock, download)
+
+
+def _pip(into: Path) -> tuple[str | Path, ...]:
+    """Return the command of pip. Debian's own Python has pip in virtual environments only."""
+    python: str | Path = sys.executable
+    if find_spec("pip") is None:
+        _run(sys.executable, "-m", "venv", into / "pip")
+        python = into / "pip" / "bin" / "python"
+    return (python, "-m", "pip", "--quiet", "--disable-pip-version-check")
 
 
 def _installed(lock: Path, install: Callable[[Path], None]) -> Path:

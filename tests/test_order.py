@@ -4,7 +4,7 @@ import itertools
 from dataclasses import dataclass
 from typing import Any
 
-from tests.order import alone_first, shuffled
+from tests.order import early_first, shuffled
 
 
 @dataclass(frozen=True)
@@ -26,12 +26,13 @@ def test_a_seed_gives_one_order_that_keeps_modules_together() -> None:
     assert sum(one != other for one, other in itertools.pairwise(modules)) == 4
 
 
-def test_modules_with_tests_that_run_alone_are_first() -> None:
+def test_modules_with_tests_that_run_alone_or_long_are_first() -> None:
+    marked = {("c", 2): "alone", ("e", 1): "alone", ("b", 0): "long", ("e", 0): "long"}
     items: Any = [
-        Named(f"tests/test_{module}.py::test_{number}", "alone" if (module, number) in {("c", 2), ("e", 1)} else "slow")
+        Named(f"tests/test_{module}.py::test_{number}", marked.get((module, number), "slow"))
         for module in "abcde"
         for number in range(4)
     ]
-    order = alone_first(items)
-    assert [item.nodeid.removeprefix("tests/test_")[0] for item in order] == list("cccceeeeaaaabbbbdddd")
+    order = early_first(items)
+    assert [item.nodeid.removeprefix("tests/test_")[0] for item in order] == list("cccceeeebbbbaaaadddd")
     assert sorted(order, key=items.index) == items

@@ -141,6 +141,14 @@ class Malformed(UpstreamError):
     plain = "the upstream answered with something other than its documented JSON"
 
 
+def kinds(of: type[UpstreamError] = UpstreamError) -> list[type[UpstreamError]]:
+    """Return all kinds of errors below one."""
+    return [each for child in of.__subclasses__() for each in (child, *kinds(child))]
+
+
+# The codes of faults. What does not exist is no fault.
+FAULTS = frozenset(kind.code for kind in kinds() if kind is not NotFound)
+
 CODES: Mapping[str, type[UpstreamError]] = {
     "00001": Unauthenticated,
     "10000": ContractBroken,

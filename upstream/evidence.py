@@ -6,11 +6,13 @@ total) stay as well. An answer that is not JSON, such as the page of a proxy, ha
 """
 
 import re
+from string import ascii_letters, digits
 
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"?|[{}\[\]:,]|[^\s{}\[\]:,"]+|\s+', re.DOTALL)
 # An escaped letter, any other escape, a digit, a letter.
 _PART = re.compile(r"(?P<x>\\u[0-9a-fA-F]{4})|(?P<same>\\.)|(?P<digit>\d)|(?P<letter>[^\W\d_])", re.DOTALL)
 _FORM = {"x": "x", "digit": "9", "letter": "x"}
+_ASCII_FORM = str.maketrans(ascii_letters + digits, "x" * len(ascii_letters) + "9" * len(digits))
 _NUMBER = re.compile(r"[0-9]+")
 _PLACE = re.compile(r"\[\d+\]")
 _WORDS = frozenset({"true", "false", "null", "NaN", "Infinity", "-Infinity"})
@@ -49,8 +51,8 @@ def evidence(payload: bytes, column: str = "") -> bytes:
 
 
 def _is_name(tokens: list[str], place: int) -> bool:
-    following = next((token for token in tokens[place + 1 : place + 3] if not token.isspace()), "")
-    return following == ":"
+    following = tokens[place + 1 : place + 3]
+    return ":" in following and (following[0] == ":" or following[0].isspace())
 
 
 def _stays(token: str, names: list[str], wrong: str) -> bool:
@@ -61,4 +63,6 @@ def _stays(token: str, names: list[str], wrong: str) -> bool:
 
 
 def _form(token: str) -> str:
+    if token.isascii() and "\\" not in token:
+        return token.translate(_ASCII_FORM)
     return _PART.sub(lambda part: _FORM.get(str(part.lastgroup), part[0]), token)

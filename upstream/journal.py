@@ -170,8 +170,11 @@ class Journal:
             self._pending.add(future)
         future.add_done_callback(self._written)
 
-    def note(self, name: str, text: str) -> None:
-        """Note something under a name, in place of what was noted there. Returns at once; a failure is logged."""
+    def note(self, name: str, text: str | None) -> None:
+        """Note something under a name, in place of what was noted there; None removes it.
+
+        Returns at once; a failure is logged.
+        """
         self._submit(self._note, name, text)
 
     def count(self, day: datetime.date, counts: Mapping[tuple[str, str, str], int]) -> None:
@@ -305,8 +308,14 @@ class Journal:
 
         self._change(add)
 
-    def _note(self, name: str, text: str) -> None:
-        self._change(lambda connection: connection.execute("INSERT OR REPLACE INTO note VALUES (?, ?)", (name, text)))
+    def _note(self, name: str, text: str | None) -> None:
+        def change(connection: sqlite3.Connection) -> None:
+            if text is None:
+                connection.execute("DELETE FROM note WHERE name = ?", (name,))
+            else:
+                connection.execute("INSERT OR REPLACE INTO note VALUES (?, ?)", (name, text))
+
+        self._change(change)
 
     def _change(self, change: Callable[[sqlite3.Connection], object], **facts: object) -> None:
         """Write a change. A failure is logged once, until writing works again."""

@@ -2,11 +2,13 @@
 
 import ipaddress
 from collections.abc import Awaitable, Collection, Sequence
+from typing import NamedTuple
 from urllib.parse import quote
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
+from server.http.forwarded import FORWARDED, address_in, counting, elements_of
 from server.http.guards.host_names import is_loopback, name_of
 from server.http.public_address import PREFIX, RECEIVED_HOST, checked_prefix
 from server.http.request_headers import RequestHeaders
@@ -15,18 +17,29 @@ from server.http.request_headers import RequestHeaders
 LOOPBACK = ("127.0.0.1", "::1")
 
 _FOR, _HOST, _PREFIX, _PROTO = "x-forwarded-for", "x-forwarded-host", "x-forwarded-prefix", "x-forwarded-proto"
-_FORWARDED = frozenset({_FOR, _HOST, _PREFIX, _PROTO})
+_CLIENTS = frozenset({_FOR, _HOST, _PROTO})
+_ALL = _CLIENTS | {_PREFIX, FORWARDED}
 _SCHEMES = frozenset({"http", "https"})
 # Headers of an answer whose value is an address of this server.
 _ADDRESSES = frozenset({b"location", b"content-location"})
+
+
+class Stated(NamedTuple):
+    """The client as proxies state it: its address and port, the scheme that it used, and the host that it named."""
+
+    client: tuple[str, int] | None
+    scheme: str
+    host: str
 
 
 class TrustedProxies(ProxyHeadersMiddleware):
     """The outermost layer: it gives a request the address that its client used.
 
     `trusted` are the addresses and networks of the proxies whose headers count; `*` is every address. A peer at a unix
-    socket always counts. `prefix` is ROOT_PATH. Proxies may remove the prefix from the path of a request or leave it.
-    A prefix that begins with one of `own`, the first parts of the paths of the server itself, is never removed here.
+    socket always counts. `Forwarded` counts only if no `X-Forwarded-For`, `-Host` or `-Proto` is there: a proxy that
+    sets one of these may pass on a `Forwarded` of the client. `prefix` is ROOT_PATH. Proxies may remove the prefix from
+    the path of a request or leave it. A prefix that begins with one of `own`, the first parts of the paths of the
+    server itself, is never removed here.
     """
 
     def __init__(
@@ -43,12 +56,13 @@ class TrustedProxies(ProxyHeadersMiddleware):
             return self._app(scope, receive, send)
         headers = RequestHeaders.of(scope)
         prefix = self._prefix
-        if not _FORWARDED.isdisjoint(headers):
+        if not _ALL.isdisjoint(headers):
             peer = None if scope.get("client") is None else scope["client"][0]
             if peer is None or peer in self.trusted_hosts:
                 prefix = prefix or _prefix_in(scope)
-                _take_host(scope, headers, peer)
-                self._take_client(scope)
+                stated = self._stated(scope, headers)
+                _take_host(scope, headers, peer, stated.host)
+                _take_client(scope, stated)
         if not prefix:
             return self._app(scope, receive, send)
         scope[PREFIX] = prefix
@@ -56,19 +70,28 @@ class TrustedProxies(ProxyHeadersMiddleware):
             _take_off(scope, prefix)
         return self._app(scope, receive, _prefixed(send, prefix) if scope["type"] == "http" else send)
 
-    def _take_client(self, scope: Scope) -> None:
-        """Set the address of the client, and the scheme that it used."""
-        scheme = _last(scope, _PROTO).lower()
-        if scheme in _SCHEMES:
-            scope["scheme"] = scheme.replace("http", "ws") if scope["type"] == "websocket" else scheme
+    def _stated(self, scope: Scope, headers: RequestHeaders) -> Stated:
+        """Return what the proxies say about the client."""
+        if _CLIENTS.isdisjoint(headers):
+            element = counting(elements_of(", ".join(_all(scope, FORWARDED))), self.trusted_hosts.__contains__)
+            address = address_in(element)
+            client = None if address is None else (address, 0)
+            return Stated(client, element.get("proto", ""), element.get("host", ""))
         host, port = self.trusted_hosts.get_trusted_client_address(", ".join(_all(scope, _FOR)))
-        if host:
-            scope["client"] = (host, port)
+        return Stated((host, port) if host else None, _last(scope, _PROTO), _last(scope, _HOST))
 
 
-def _take_host(scope: Scope, headers: RequestHeaders, peer: str | None) -> None:
+def _take_client(scope: Scope, stated: Stated) -> None:
+    """Set the address of the client, and the scheme that it used."""
+    scheme = stated.scheme.lower()
+    if scheme in _SCHEMES:
+        scope["scheme"] = scheme.replace("http", "ws") if scope["type"] == "websocket" else scheme
+    if stated.client is not None:
+        scope["client"] = stated.client
+
+
+def _take_host(scope: Scope, headers: RequestHeaders, peer: str | None, host: str) -> None:
     """Set the host that the client named."""
-    host = _last(scope, _HOST)
     if name_of(host) is None:
         return
     received = headers.get("host")

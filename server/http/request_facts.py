@@ -8,6 +8,7 @@ from typing import Any
 
 from resolvers.trace import Step
 from server.logs import LOG_CONTEXT, LOG_FACTS
+from upstream import errors
 
 # The interface of a request in its scope, where its path does not say it.
 INTERFACE = "interface"
@@ -15,8 +16,7 @@ LONGEST = 200
 MOST_NAMES = 50
 OK, REFUSED, FAILED, GONE = "ok", "refused", "failed", "gone"
 # Faults of the server or of an upstream. All other codes are those of the caller.
-_FAULTS = frozenset({"INTERNAL_SERVER_ERROR", "DEADLINE_EXCEEDED", "OVERLOADED"})
-_UPSTREAM = "UPSTREAM_"
+FAULTS = frozenset({"INTERNAL_SERVER_ERROR", "DEADLINE_EXCEEDED", "OVERLOADED"}) | errors.FAULTS
 
 
 class PlannedCalls:
@@ -103,7 +103,7 @@ class RequestFacts(dict[str, str]):
         if "gone" in self.line:
             return GONE
         codes = self.codes or {}
-        if self.cut or self.status >= 500 or any(code in _FAULTS or code.startswith(_UPSTREAM) for code in codes):
+        if self.cut or self.status >= 500 or not FAULTS.isdisjoint(codes):
             return FAILED
         return REFUSED if self.status >= 400 or codes else OK
 

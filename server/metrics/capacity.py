@@ -7,7 +7,7 @@ from prometheus_client.registry import Collector
 
 from server.http.admission import AdmissionCounts
 from server.http.connection_counts import REASONS, ConnectionCounts
-from server.metrics.families import counter, gauge, histogram
+from server.metrics.families import Merge, counter, gauge, histogram
 from server.sql.config import StatementCounts
 from server.tables.config import FileCounts
 
@@ -41,7 +41,11 @@ class CapacityFigures(Collector):
         )
         statements = self._statements
         yield gauge(
-            "sql_statements_running", "SQL statements that run now, each in a process.", [], {(): statements.running}
+            "sql_statements_running",
+            "SQL statements that run now, each in a process.",
+            [],
+            {(): statements.running},
+            Merge.SUM,
         )
         yield counter("sql_statements", "SQL statements that have begun.", [], {(): statements.begun})
         yield counter("sql_rows", "Rows that SQL statements returned.", [], {(): statements.rows})
@@ -50,6 +54,7 @@ class CapacityFigures(Collector):
             "Limits of this server by the name of the setting, in the unit of the setting; 0 often means no limit.",
             ["setting"],
             {(name,): value for name, value in self._limits().items()},
+            Merge.LARGEST,  # each worker knows the limit of the whole server
         )
 
     def _operations(self) -> Iterable[Metric]:
@@ -59,12 +64,14 @@ class CapacityFigures(Collector):
             "Requests that run now in one of the places of MAX_OPERATIONS. Probes and /metrics need none. Scale on it.",
             [],
             {(): counts.running},
+            Merge.SUM,
         )
         yield gauge(
             "operations_waiting",
             "Requests that wait for a place. Beyond MAX_WAITING_OPERATIONS, requests are answered 503.",
             [],
             {(): counts.waiting},
+            Merge.SUM,
         )
         yield counter(
             "operations_shed", "Requests that were answered 503, because too many waited.", [], {(): counts.refused}
@@ -72,8 +79,10 @@ class CapacityFigures(Collector):
 
     def _of_connections(self) -> Iterable[Metric]:
         counts = self._connections
-        yield gauge("connections_open", "Connections of clients that are open.", [], {(): len(counts.open)})
-        yield gauge("connections_limit", "Connections that may be open (MAX_CONNECTIONS).", [], {(): counts.most})
+        yield gauge("connections_open", "Connections of clients that are open.", [], {(): len(counts.open)}, Merge.SUM)
+        yield gauge(
+            "connections_limit", "Connections that may be open (MAX_CONNECTIONS).", [], {(): counts.most}, Merge.SUM
+        )
         yield counter(
             "connections_closed",
             "Connections that the server closed, by reason. `no_place`: all were taken, `made_room`: another one "

@@ -7,7 +7,7 @@ from importlib.metadata import version
 from prometheus_client import GCCollector, Metric, ProcessCollector
 from prometheus_client.registry import Collector
 
-from server.metrics.families import gauge
+from server.metrics.families import Gauge, Merge, gauge
 
 
 class ProcessFigures(Collector):
@@ -24,15 +24,28 @@ class ProcessFigures(Collector):
 
     def collect(self) -> Iterable[Metric]:
         """Return the current figures."""
-        yield from self._process.collect()
+        for metric in self._process.collect():
+            if metric.type == "gauge":
+                # A server runs as long as the worker that began first.
+                merge = Merge.LEAST if metric.name == "process_start_time_seconds" else Merge.SUM
+                yield Gauge(metric.name, metric.documentation, merge, samples=metric.samples)
+            else:
+                yield metric
         yield from self._garbage.collect()
         yield gauge(
             "ready",
             "1 if the server takes requests, as /readyz says it; 0 if it stops, or cannot read its keys.",
             [],
             {(): float(self._ready())},
+            Merge.LARGEST,
         )
-        yield gauge("build_info", "Always 1. The labels have the versions.", ["version", "python"], {self._labels: 1})
+        yield gauge(
+            "build_info",
+            "Always 1. The labels have the versions.",
+            ["version", "python"],
+            {self._labels: 1},
+            Merge.LARGEST,
+        )
 
 
 class _Ignored:

@@ -2,13 +2,14 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from itertools import product
 from typing import Any
 
 from prometheus_client import Metric
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 
-from server.http.request_facts import FAILED, OK
+from server.http.request_facts import FAILED, FAULTS, OK
 from server.metrics.families import counter, histogram
 from upstream.durations import Durations
 
@@ -48,7 +49,11 @@ def interface_of(path: str) -> str:
     return PAGES
 
 
-_BEGUN = (("200", OK), ("200", FAILED), ("500", FAILED), ("503", FAILED))
+# A rate finds the first failure only if the count began with 0. So these begin with the server.
+_BEGUN = (("200", OK), ("200", FAILED), ("500", FAILED), ("502", FAILED), ("503", FAILED))
+_STORES = ("STORAGE_UNAVAILABLE", "ISSUER_UNAVAILABLE", "SQL_PROCESS_LOST")
+_GUARDS = ("UNAUTHENTICATED", "FORBIDDEN", "TOO_MANY_REQUESTS")
+BEGUN_CODES = (*sorted(FAULTS), *_STORES, *_GUARDS)
 
 
 class InterfaceCounts:
@@ -138,8 +143,7 @@ class RequestCounts(Collector):
         )
 
     def _by_interface(self) -> Iterable[Metric]:
-        # A rate finds the first failure only if the count began with 0.
-        begun = dict.fromkeys(((name, status, outcome) for name in INTERFACES for status, outcome in _BEGUN), 0)
+        begun = dict.fromkeys(((name, *how) for name, how in product(INTERFACES, _BEGUN)), 0)
         ended = begun | {
             (name, str(status), outcome): count
             for name, found in self.interfaces.items()
@@ -158,9 +162,11 @@ class RequestCounts(Collector):
             "errors",
             "Errors in answers by interface and error code, also in answers of GraphQL with the status 200. "
             "docs/reference/errors.md explains the codes. OVERLOADED: shed, TOO_MANY_REQUESTS: above the rate of "
-            "the caller, UNAUTHENTICATED and FORBIDDEN: no or not enough permission.",
+            "the caller, UNAUTHENTICATED and FORBIDDEN: no or not enough permission. The codes of faults, and these, "
+            "begin with 0.",
             ["interface", "code"],
-            {(name, code): count for name, found in self.interfaces.items() for code, count in found.codes.items()},
+            dict.fromkeys(product(INTERFACES, BEGUN_CODES), 0)
+            | {(name, code): count for name, found in self.interfaces.items() for code, count in found.codes.items()},
         )
         yield counter(
             "sent_bytes",

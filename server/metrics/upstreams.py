@@ -6,12 +6,12 @@ from typing import Any, Protocol
 from prometheus_client import Metric
 from prometheus_client.registry import Collector
 
-from server.metrics.families import counter, gauge, histogram
+from server.metrics.families import Merge, counter, gauge, histogram
 from upstream.caching.cache import DayCache
 from upstream.caching.store import MemoryStore, Store, StoreStats
-from upstream.call_counts import OK, ReportCalls
+from upstream.call_counts import BREAKER_OPEN, OK, ReportCalls
 from upstream.durations import Durations
-from upstream.errors import Unavailable, UpstreamFailed
+from upstream.errors import FAULTS
 from upstream.journal import Journal
 from upstream.reports.table import REPORTS
 
@@ -30,7 +30,8 @@ FIGURES = {
     "not_retried": ("upstream_not_retried", "Retries that the retry budget refused.", False),
     "hedged": ("upstream_hedged", "HTTP requests that were sent a second time because the first was late.", False),
 }
-_BEGUN = (OK, UpstreamFailed.code, Unavailable.code)
+# A rate finds the first failure only if the count began with 0.
+_BEGUN = (OK, BREAKER_OPEN, *sorted(FAULTS))
 _DAY_EVENTS = ("hits", "misses", "joined", "stale", "renewed", "changed")
 
 
@@ -93,8 +94,11 @@ class UpstreamFigures(Collector):
 
 def _transport(stats: Mapping[str, Mapping[str, Any]]) -> Iterable[Metric]:
     for key, (name, text, falls) in FIGURES.items():
-        make = gauge if falls else counter
-        yield make(name, text, ["system"], {(system,): found[key] for system, found in stats.items()})
+        values = {(system,): found[key] for system, found in stats.items()}
+        if falls:
+            yield gauge(name, text, ["system"], values, Merge.SUM)
+        else:
+            yield counter(name, text, ["system"], values)
     yield counter(
         "upstream_irregular_values",
         "Values that the upstream sent in a form that its document does not allow.",
@@ -114,11 +118,11 @@ def _transport(stats: Mapping[str, Mapping[str, Any]]) -> Iterable[Metric]:
             for system, found in stats.items()
             for breaker in found["breakers"]
         },
+        Merge.LARGEST,
     )
 
 
 def _calls(calls: Mapping[str, ReportCalls], reports: Sequence[str]) -> Iterable[Metric]:
-    # A rate finds the first failure only if the count began with 0.
     begun = {(_SYSTEMS[report], report, outcome): 0 for report in reports for outcome in _BEGUN}
     by_report = {(_SYSTEMS[code], code): found for code, found in calls.items()}
     labels = ["system", "report"]
@@ -158,7 +162,8 @@ def _answers(cache: DayCache, reports: Sequence[str]) -> Iterable[Metric]:
         "(the upstream failed, and old rows replace its answer), `off` (read without the cache), `error`. Answers that "
         "were stored as a whole have no report.",
         ["report", "outcome"],
-        {(report, outcome): 0 for report in reports for outcome in ("hit", "miss", "stale")} | cache.outcomes,
+        {(report, outcome): 0 for report in reports for outcome in ("hit", "partial", "miss", "stale", "error")}
+        | cache.outcomes,
     )
     yield counter(
         "cache_day_events",
@@ -173,9 +178,9 @@ def _answers(cache: DayCache, reports: Sequence[str]) -> Iterable[Metric]:
 def _store(store: Store | None) -> Iterable[Metric]:
     found = store.now() if isinstance(store, MemoryStore) else StoreStats("none", 0, 0, 0)
     where = "in the memory of this process; 0 if the cache is in Redis"
-    yield gauge("cache_entries", f"Days in the cache {where}.", [], {(): found.entries})
-    yield gauge("cache_bytes", f"Bytes of the days in the cache {where}.", [], {(): found.bytes})
-    yield gauge("cache_limit_bytes", f"Bytes that the cache may have {where}.", [], {(): found.limit or 0})
+    yield gauge("cache_entries", f"Days in the cache {where}.", [], {(): found.entries}, Merge.SUM)
+    yield gauge("cache_bytes", f"Bytes of the days in the cache {where}.", [], {(): found.bytes}, Merge.SUM)
+    yield gauge("cache_limit_bytes", f"Bytes that the cache may have {where}.", [], {(): found.limit or 0}, Merge.SUM)
     yield counter("cache_evictions", "Days that were dropped for lack of space.", [], {(): found.evictions})
 
 
@@ -185,6 +190,7 @@ def _redis(redis: RedisCounts) -> Iterable[Metric]:
         "1 if Redis answered the last command, 0 if it did not: then this server reads, counts and polls for itself.",
         [],
         {(): float(not redis.down)},
+        Merge.LEAST,  # Redis is down if one worker does not reach it
     )
     yield histogram(
         "redis_command_seconds",

@@ -19,7 +19,8 @@ from server.http.writing import encode
 from server.pages.bundle import Bundle
 from server.pages.tables import PAGE
 from server.reconcile.reconciliation import COMPARISONS
-from server.reconcile.schedule import MOST_SHOWN, Schedule, ScheduledRun
+from server.reconcile.schedule import Schedule
+from server.reconcile.scheduled_run import MOST_SHOWN, ScheduledRun
 
 PATH = "/reconcile"
 FILES = f"{PATH}/page"

@@ -8,29 +8,28 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from copy import copy
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import structlog
 from prometheus_client import Metric
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from resolvers.reconcile.figures import Difference
 from server.gateway import Gateway
+from server.metrics.families import Merge, counter, gauge
 from server.reconcile.opening import over
 from server.reconcile.period import last_days
-from server.reconcile.reconciliation import COMPARISONS, Reconciliation, ReconciliationResult
+from server.reconcile.reconciliation import COMPARISONS, Reconciliation
+from server.reconcile.scheduled_run import ScheduledRun
+from server.reconcile.shared_rounds import SharedRounds
 from server.settings.settings import Settings
 from upstream import private
 from upstream.resilience.queue import QUEUE_CALLER, QueueCaller
 
 # Few calls at a time, so that callers find free slots of the upstreams.
 AT_ONCE = 2
-# The number of differences, notes and failures that a run stores for the page. It counts all of them.
-MOST_SHOWN = 1000
 LEAST_PAUSE = 1.0
 # The upstreams' queues serve callers in turns. The schedule is one of them.
 CALLER_NAME = "reconcile"
@@ -41,46 +40,22 @@ OnDifference = Callable[[datetime.date, Difference], None]
 Make = Callable[[OnDifference], Reconciliation]
 
 
-@dataclass(slots=True)
-class ScheduledRun:
-    """One comparison: when it began, its days, how long it took, and what it found."""
-
-    started: datetime.datetime
-    days: list[str]
-    seconds: float = 0.0
-    result: ReconciliationResult = field(default_factory=ReconciliationResult)
-    differences: list[tuple[datetime.date, Difference]] = field(default_factory=list)
-
-    def add(self, day: datetime.date, difference: Difference) -> None:
-        """Store a difference, if there is room."""
-        if len(self.differences) < MOST_SHOWN:
-            self.differences.append((day, difference))
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the run for its JSON."""
-        result = self.result
-        return {
-            "started": self.started,
-            "seconds": round(self.seconds, 3),
-            "days": self.days,
-            "daysCompared": result.days,
-            "compared": dict(result.compared),
-            "found": dict(result.differences),
-            "differences": [{"day": day, **one.to_dict()} for day, one in self.differences],
-            "differencesLeftOut": result.differences.total() - len(self.differences),
-            "notes": result.notes[:MOST_SHOWN],
-            "failures": result.failures[:MOST_SHOWN],
-        }
-
-
 class Schedule(Collector):
     """Compare the last days every `hours` hours while the schedule is open; never, if `hours` is 0.
 
     One process of a server has it open. It writes the state into a file of the private `folder`, so that the others can
-    show it.
+    show it. Of several servers with common `rounds`, one compares.
     """
 
-    def __init__(self, make: Make, zone: ZoneInfo, hours: float, days: int, folder: Path | None = None) -> None:
+    def __init__(
+        self,
+        make: Make,
+        zone: ZoneInfo,
+        hours: float,
+        days: int,
+        folder: Path | None = None,
+        rounds: SharedRounds | None = None,
+    ) -> None:
         self.hours = hours
         self.days = days
         self.last: ScheduledRun | None = None
@@ -91,6 +66,7 @@ class Schedule(Collector):
         self._runs = 0
         self._file = None if folder is None else folder / "reconciliation"
         self._open = False
+        self._rounds = rounds
 
     @classmethod
     def of(cls, gateway: Gateway, settings: Settings, folder: Path | None = None) -> "Schedule":
@@ -102,6 +78,7 @@ class Schedule(Collector):
             settings.reconcile_every,
             settings.reconcile_days,
             folder,
+            SharedRounds.of(gateway, settings.reconcile_days),
         )
 
     @asynccontextmanager
@@ -119,19 +96,40 @@ class Schedule(Collector):
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
+            if self._rounds is not None:
+                await self._rounds.aclose()
 
     async def _repeat(self) -> None:
         QUEUE_CALLER.set(QueueCaller(CALLER_NAME))
         while True:
-            begun = time.monotonic()
-            await self._run()
-            took = time.monotonic() - begun
-            pause = max(self.hours * 3600 - took, took / 10, LEAST_PAUSE)
+            last = self.last = await self._round()
+            left = self.hours * 3600 - (_now() - last.started).total_seconds()
+            pause = max(min(left, self.hours * 3600), last.seconds / 10, LEAST_PAUSE)
             self.next = _now() + datetime.timedelta(seconds=pause)
             await self._publish()
             await asyncio.sleep(pause)
 
-    async def _run(self) -> None:
+    async def _round(self) -> ScheduledRun:
+        """Return the comparison of this round: that of another server, or an own one."""
+        rounds = self._rounds
+        if rounds is None:
+            return await self._run()
+        self.next = None
+        await self._publish()
+        found = await rounds.take(_now() - datetime.timedelta(hours=self.hours))
+        if isinstance(found, ScheduledRun):
+            return found
+        try:
+            run = await self._run()
+        except BaseException:
+            if found is not None:
+                found.give_up()
+            raise
+        if found is not None:
+            rounds.done(found, run, self.hours * 3600)
+        return run
+
+    async def _run(self) -> ScheduledRun:
         now = _now()
         pieces = last_days(self.days, now, self._zone)
         run = self.current = ScheduledRun(now, [piece.text for piece in pieces])
@@ -149,7 +147,6 @@ class Schedule(Collector):
             self.current = None
         run.seconds = time.monotonic() - begun
         self._runs += 1
-        self.last = run
         result = run.result
         write = log.info if result.exit_code == 0 else log.warning
         write(
@@ -159,6 +156,7 @@ class Schedule(Collector):
             differences=result.differences.total(),
             failures=len(result.failures),
         )
+        return run
 
     @property
     def shown(self) -> "Schedule":
@@ -195,12 +193,12 @@ class Schedule(Collector):
         """Return the figures of the last run for `/metrics`; none without a schedule."""
         if not self.hours:
             return
-        name = "gamehub_graph_reconcile"
-        runs = CounterMetricFamily(
-            f"{name}_runs", "Comparisons of the reports inside this server that have ended (RECONCILE_EVERY)."
+        yield counter(
+            "reconcile_runs",
+            "Comparisons of the reports inside this server that have ended (RECONCILE_EVERY).",
+            [],
+            {(): self._runs},
         )
-        runs.add_metric([], self._runs)
-        yield runs
         if self.last is None:
             return
         result = self.last.result
@@ -212,10 +210,8 @@ class Schedule(Collector):
             ),
             ("compared", "Rows that the last comparison compared, by what was compared.", result.compared),
         ):
-            metric = GaugeMetricFamily(f"{name}_{what}", help, labels=["comparison"])
-            for comparison in COMPARISONS:
-                metric.add_metric([comparison], counted[comparison])
-            yield metric
+            values = {(comparison,): counted[comparison] for comparison in COMPARISONS}
+            yield gauge(f"reconcile_{what}", help, ["comparison"], values, Merge.LARGEST)
         for what, help, value in (
             ("failures", "Parts of the last comparison that could not be read.", len(result.failures)),
             ("day_count", "Days that the last comparison compared.", result.days),
@@ -226,9 +222,7 @@ class Schedule(Collector):
             ),
             ("last_duration_seconds", "Seconds that the last comparison took.", self.last.seconds),
         ):
-            gauge = GaugeMetricFamily(f"{name}_{what}", help)
-            gauge.add_metric([], value)
-            yield gauge
+            yield gauge(f"reconcile_{what}", help, [], {(): value}, Merge.LARGEST)
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -117,8 +117,8 @@ class RequestSettings(BaseSettings):
     forwarded_allow_ips: Proxies = setting(
         "127.0.0.1,::1",
         "Addresses and networks of proxies, separated by commas: `10.0.0.7,10.1.0.0/16`. From them alone the server "
-        "takes the client's address and its own public address: `X-Forwarded-For`, `-Proto`, `-Host`, `-Prefix`. "
-        "`*` is every address: any client can then name another address as its own.",
+        "takes the client's address and its own public address: `X-Forwarded-For`, `-Proto`, `-Host`, `-Prefix`, "
+        "or `Forwarded`. `*` is every address: any client can then name another address as its own.",
         "addresses and networks such as 10.0.0.7,10.1.0.0/16, or *",
     )
     client_timeout: float = setting(

@@ -64,7 +64,8 @@ class ServingSettings(BaseSettings):
     reconcile_every: float = setting(
         0.0,
         "Hours from one comparison of the reports inside the server to the next, as `gamehub-graph reconcile` makes "
-        "it; 0: none. Set it for one server only; of its workers, one compares.",
+        "it; 0: none. Of the workers, and of the servers of a Redis, one compares. Without a Redis, set it for one "
+        "server only.",
         "hours from 0 to 8760",
         ge=0,
         le=8760,

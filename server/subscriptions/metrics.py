@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 
 from prometheus_client import Metric
-from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from server.metrics.families import Merge, gauge
 from server.subscriptions.subscriptions import Subscriptions
 
 
@@ -18,11 +18,17 @@ class SubscriptionFigures(Collector):
     def collect(self) -> Iterable[Metric]:
         """Return the current figures."""
         figures = self._subscriptions
-        yield GaugeMetricFamily(
-            "gamehub_graph_subscriptions", "Subscriptions that are open, over all transports.", value=figures.count
+        yield gauge(
+            "subscriptions",
+            "Subscriptions that are open, over all transports.",
+            [],
+            {(): figures.count},
+            Merge.SUM,
         )
-        yield GaugeMetricFamily(
-            "gamehub_graph_subscription_topics",
+        yield gauge(
+            "subscription_topics",
             "Topics that are polled for subscriptions: one poll serves all subscribers of a topic.",
-            value=figures.topics,
+            [],
+            {(): figures.topics},
+            Merge.SUM,
         )

@@ -7,27 +7,26 @@ counters of the file to those of all workers that have ended.
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, closing, suppress
+from operator import add
 from pathlib import Path
 
 import msgspec
 from prometheus_client import CollectorRegistry, Metric
 from prometheus_client.exposition import generate_latest
 
+from server.metrics.families import PREFIX, Merge, merge_of
 from upstream import private
 
 SECONDS = 2.0  # for the answer of a worker
-WORKERS = "gamehub_graph_workers"
+WORKERS = f"{PREFIX}workers"
 _TRIES = 5
 _ENDED = "ended"
 _FILE, _SOCKET = ".figures", ".sock"
 # The kinds of figures that only rise. Those of a worker that has ended still count.
 _RISING = frozenset({"counter", "histogram", "summary"})
-# The ends of the names of figures that are no amounts: the largest one counts, or the least one. A limit is that of the
-# whole server, in every worker. Redis is down if one worker does not reach it.
-_LARGEST = ("_info", "_timestamp_seconds", "_breaker_open", "_ready", "graph_limit")
-_LEAST = ("_start_time_seconds", "_created", "_redis_up")
+_MERGED: dict[Merge, Callable[[float, float], float]] = {Merge.SUM: add, Merge.LARGEST: max, Merge.LEAST: min}
 
 
 class FigureSample(msgspec.Struct, array_like=True):
@@ -39,11 +38,12 @@ class FigureSample(msgspec.Struct, array_like=True):
 
 
 class FigureFamily(msgspec.Struct, array_like=True):
-    """The samples of one metric."""
+    """The samples of one metric, and how those of several workers are merged."""
 
     name: str
     documentation: str
     kind: str
+    merge: Merge
     samples: list[FigureSample]
 
 
@@ -88,7 +88,7 @@ class WorkerFigures:
         """Return the sums, in the text format of Prometheus."""
         snapshots = await self._snapshots(registry)
         living = FigureSample(WORKERS, (), len(snapshots) - 1)
-        family = FigureFamily(WORKERS, "Workers of this server that live.", "gauge", [living])
+        family = FigureFamily(WORKERS, "Workers of this server that live.", "gauge", Merge.SUM, [living])
         return generate_latest(_Summed([*merged(snapshots), family]))
 
     def _written(self, registry: CollectorRegistry) -> bytes:
@@ -144,6 +144,7 @@ def families_of(metrics: Iterable[Metric]) -> list[FigureFamily]:
             metric.name,
             metric.documentation,
             metric.type,
+            merge_of(metric),
             [FigureSample(one.name, tuple(sorted(one.labels.items())), float(one.value)) for one in metric.samples],
         )
         for metric in metrics
@@ -151,29 +152,25 @@ def families_of(metrics: Iterable[Metric]) -> list[FigureFamily]:
 
 
 def merged(snapshots: Sequence[FigureSnapshot]) -> list[FigureFamily]:
-    """Return the sums, by name and labels. Of an info, a time or a state there is no sum but one value."""
+    """Return one value for each name and its labels, as the metric states it: mostly the sum."""
     found: dict[str, tuple[FigureFamily, dict[tuple[str, tuple[tuple[str, str], ...]], float]]] = {}
     for snapshot in snapshots:
         for family in snapshot.families:
             _, values = found.setdefault(family.name, (family, {}))
+            merge = _MERGED[family.merge]
             for sample in family.samples:
                 key = (sample.name, sample.labels)
-                values[key] = _together(sample.name, values[key], sample.value) if key in values else sample.value
+                values[key] = merge(values[key], sample.value) if key in values else sample.value
     return [
         FigureFamily(
             family.name,
             family.documentation,
             family.kind,
+            family.merge,
             [FigureSample(name, labels, value) for (name, labels), value in values.items()],
         )
         for family, values in found.values()
     ]
-
-
-def _together(name: str, one: float, other: float) -> float:
-    if name.endswith(_LARGEST):
-        return max(one, other)
-    return min(one, other) if name.endswith(_LEAST) else one + other
 
 
 class _Summed:

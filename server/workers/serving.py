@@ -1,5 +1,6 @@
 """Serve on a socket, in this process alone or in several workers. Both import everything that the server needs."""
 
+import signal
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ from server.cli.terminal import FAILED, refuse
 from server.cli.upstreams import renewed
 from server.execution.saved import BrokenQuery
 from server.http.listening import configure
+from server.listening import service_manager
 from server.listening.graph_server import Ending, GraphServer, nothing_ends, run
 from server.listening.listening_socket import ListeningSocket
 from server.services import build_server
@@ -33,6 +35,15 @@ def serve_alone(live: LiveSettings, bound: ListeningSocket, closed: bool, listen
     if made is None:
         return FAILED
     config, ending = made
+    begin = ending.begin
+
+    def begin_to_end() -> None:
+        service_manager.stopping(service_manager.DRAINING)
+        begin()
+
+    ending.begin = begin_to_end
+    if service_manager.is_there():
+        signal.signal(signal.SIGHUP, _cannot_reload)
     patience = live.first.patience
     server = GraphServer(config, bound, listening, ending, patience.request_seconds)
     return _exit_code(run(server, patience.connections))
@@ -97,6 +108,13 @@ def _exit_code(started: bool) -> int:
     if not started:
         refuse("the server could not start; the log above says why")
     return 0 if started else FAILED
+
+
+def _cannot_reload(*_: object) -> None:
+    """Go on: a service manager may reload its services, and without a handler the signal ends the process."""
+    service_manager.reloading("cannot reload")
+    log.warning("a server of one process does not reload: set WORKERS, or restart it")
+    service_manager.ready("serves with the old settings: one process does not reload, set WORKERS or restart it")
 
 
 def _nothing() -> None:

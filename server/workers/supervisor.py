@@ -22,6 +22,7 @@ import structlog
 
 from server import logs
 from server.cli.terminal import FAILED
+from server.listening import service_manager
 from server.listening.listening_socket import ListeningSocket
 from server.workers.fair_accept import OpenConnections
 from server.workers.figures import bury
@@ -247,6 +248,7 @@ class Supervisor(Generic[S]):
             log.error("the restart of the workers was given up, and the old ones go on", worker=worker.place + 1)
             self._to_replace.clear()
             self._rolling = False
+            service_manager.ready("serves; the restart of the workers was given up, see the log")
             return
         lived = time.monotonic() - worker.since
         pause = self._pauses[worker.place]
@@ -268,6 +270,7 @@ class Supervisor(Generic[S]):
 
     def _stop(self) -> None:
         """End all workers. They drain the socket together, so the supervisor must not hold it."""
+        service_manager.stopping(service_manager.DRAINING)
         self._stopping_since = time.monotonic()
         self._starts.clear()
         self._to_replace.clear()
@@ -280,8 +283,10 @@ class Supervisor(Generic[S]):
         """Replace all workers, with the settings as they are now."""
         if self._stopping_since is not None or not self._begun:
             return
+        service_manager.reloading("replaces its workers")
         settings = self._reload()
         if settings is None:
+            service_manager.ready("serves with the old settings, because the new ones are wrong, see the log")
             return
         log.info("server.restarting")
         self._settings = settings
@@ -323,3 +328,4 @@ class Supervisor(Generic[S]):
         elif self._rolling:
             self._rolling = False
             log.info("server.restarted")
+            service_manager.ready(service_manager.SERVING)

@@ -29,6 +29,13 @@ def test_compose_takes_the_file() -> None:
     assert len([*Draft7Validator(schema).iter_errors(content)]) == 1
 
 
+def test_the_images_of_others_have_a_version_and_can_be_changed() -> None:
+    images = {name: service["image"] for name, service in compose()["services"].items() if "build" not in service}
+    assert images.keys() == {"nginx", "valkey"}
+    for name, image in images.items():
+        assert re.fullmatch(rf"\$\{{{name.upper()}_IMAGE:-[\w/]+:\d+\.\d+\.\d+-alpine[\d.]*\}}", image), image
+
+
 def test_no_service_has_rights_or_writes_to_its_image() -> None:
     for name, service in compose()["services"].items():
         assert service["read_only"] is True, name

@@ -107,6 +107,8 @@ def prometheus(world: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iter
                 found.wait('up{job="gamehub-graph"} == 1')
                 ask(address, reader, world)
                 found.wait('rate(gamehub_graph_requests_total{outcome="failed",interface="graphql"}[1m]) > 0')
+                # The only error of its kind, so it counts only because the count began with 0.
+                found.wait('rate(gamehub_graph_errors_total{code="UPSTREAM_ERROR",interface="graphql"}[1m]) > 0')
                 found.wait("interface:gamehub_graph_late:ratio_rate5m")
                 found.wait("report:gamehub_graph_upstream_failed:ratio_rate5m > 0")
                 found.wait("gamehub_graph_reconcile_differences")

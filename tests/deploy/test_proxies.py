@@ -97,6 +97,7 @@ def test_the_proxy_passes_on_what_the_server_needs(proxied: Proxied, tmp_path: P
             answered(client, public)
             # The public name with its port, although the client claims something else.
             claims = {"X-Forwarded-Host": "evil.example", "X-Forwarded-Prefix": "/evil", "X-Forwarded-Proto": "https"}
+            claims["Forwarded"] = "for=192.0.2.9;host=evil.example;proto=https"
             found = client.post(f"{public}/a%2Fb", content="{}", headers={**claims, "Host": "bingo.example:8443"})
             assert found.json() == {"root": "http://bingo.example:8443", "path": "/a/b", "body": "{}"}
             with connect(

@@ -17,12 +17,13 @@ from strawberry import Schema
 from engine.engine import Engine
 from resolvers.session import Session
 from server.execution.documents import PreparedOperation
+from tests.effort import tries
 from tests.engine import bingo, library
 from tests.engine.comparison import Compared, compare
 from tests.engine.forms import rewritten
 
 # The number of operations that are compared. `make fuzz-engine` compares more, and other ones each time.
-OPERATIONS = int(os.environ.get("ENGINE_OPERATIONS", "500"))
+OPERATIONS = int(os.environ.get("ENGINE_OPERATIONS", tries(250)))
 SEED = os.environ.get("ENGINE_SEED")
 # Each generated document runs in its own form and in other forms, each time in a world with other faults.
 FORMS = 5

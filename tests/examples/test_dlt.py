@@ -9,7 +9,6 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import dlt
 import pyarrow as pa
 import pytest
 from pydantic import SecretStr
@@ -92,6 +91,8 @@ def database() -> Iterator[str]:
 
 @pytest.fixture(params=["duckdb", "postgres"])
 def destination(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
+    import dlt
+
     if request.param == "duckdb":
         return dlt.destinations.duckdb(str(tmp_path / "loaded.duckdb"))
     return dlt.destinations.postgres(request.getfixturevalue("database"))

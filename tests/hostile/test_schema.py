@@ -5,13 +5,13 @@ from typing import Any
 
 import httpx
 import pytest
-import schemathesis
 from graphql import parse
 from hypothesis import HealthCheck, Phase, Verbosity, given, settings
 from hypothesis import strategies as st
 
 from schema import graph
 from server.execution.documents import prepare
+from tests.effort import tries
 from tests.hostile.shape import violations
 
 SCHEMA = graph.schema._schema
@@ -37,6 +37,8 @@ def client(address: str) -> Any:
 @pytest.fixture(scope="module")
 def introspected(address: str) -> Any:
     """Return the schema as the endpoint describes it."""
+    import schemathesis
+
     return schemathesis.graphql.from_url(f"{address}/graphql")
 
 
@@ -97,7 +99,7 @@ members = st.fixed_dictionaries(
 )
 
 
-@settings(few, max_examples=150)
+@settings(few, max_examples=tries(75))
 @given(body=members.map(lambda members: json.dumps(members).encode()) | st.binary(max_size=200))
 def test_any_body(body: bytes, client: httpx.Client) -> None:
     answer = client.post("/graphql", content=body, headers={"Content-Type": "application/json"})
@@ -107,7 +109,7 @@ def test_any_body(body: bytes, client: httpx.Client) -> None:
         assert answer.json()["errors"][0]["extensions"]["code"]
 
 
-@settings(few, max_examples=100)
+@settings(few, max_examples=tries(50))
 @given(
     query=st.text(st.sampled_from('{}()[]$@!:=|&." \n\\#abgroup1_'), max_size=60) | st.text(max_size=30),
     headers=st.dictionaries(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.effort import tries
 from tests.oracle.documents import Question
 from tests.oracle.evaluator import Opaque
 from tests.oracle.runner import Case, Run
@@ -13,7 +14,7 @@ from tests.oracle.stand import Stand, draw, stands
 from tests.upstream.redis_server import RedisServer
 
 SEED = "2026-11-28"
-DOCUMENTS = 320
+DOCUMENTS = tries(160)
 
 
 def test_the_product_answers_as_the_oracle_does(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from resolvers.rules.join import Join, MovementJoin
 from resolvers.session import Session
 from resolvers.way import Way
 from schema.graph import schema
+from tests.effort import tries
 from tests.upstream.server import Reply, Server, serving
 from upstream.call import Answer, Call
 from upstream.client import GameHubConfig, Upstream
@@ -214,7 +215,7 @@ MOVED = st.lists(
 BROKEN = st.sampled_from([None, Incomplete("cut short"), UpstreamFailed("no"), Malformed("a row"), Unavailable("slow")])
 KEYS = st.lists(st.integers(1, 8), min_size=1, max_size=8, unique=True)
 CHOOSERS = st.lists(st.booleans(), min_size=1, max_size=4).map(turning)
-BOUNDED = settings(max_examples=80, deadline=None)
+BOUNDED = settings(max_examples=tries(40), deadline=None)
 
 
 @BOUNDED
@@ -256,7 +257,7 @@ WALK = """{ group(id: "1") { users { nodes { id transactions(inGroup: "1") {
   nodes { id timestamp type amount } } } } } }"""
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=tries(20), deadline=None)
 @given(users=st.integers(2, 6), moved=MOVED, broken=BROKEN, pick=CHOOSERS, mode=st.sampled_from(MovementJoin))
 async def test_any_plan_gives_the_graph_the_same_answer(
     users: int, moved: list[Moved], broken: UpstreamError | None, pick: Chooser, mode: MovementJoin

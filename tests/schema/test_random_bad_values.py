@@ -17,6 +17,7 @@ import pytest
 
 from resolvers.session import Session
 from server.execution.operation import Operation
+from tests.effort import tries
 from tests.executors import executor_of
 from tests.schema.test_bad_values import LISTED, NOW, UTC, Case, Stand, standing
 from upstream.decoding import partial_rows
@@ -92,7 +93,7 @@ async def test_an_answer_is_what_the_rows_say_one_by_one(
 ) -> None:
     case, drawn, seen = LISTED[report], random.Random(f"bad values {report}"), Counter[str]()
     async with standing("off", tmp_path) as stand:
-        for _ in range(30):
+        for _ in range(tries(15)):
             rows = stand.rows[report] = spoiled(case, drawn)
             columns = drawn.sample(sorted(case.columns), drawn.randint(1, min(4, len(case.columns))))
             query = case.query(" ".join(case.columns[name] for name in columns))
@@ -117,7 +118,7 @@ async def test_an_answer_is_what_the_rows_say_one_by_one(
 def test_a_sum_of_amounts_raises_the_error_of_a_bad_one(monkeypatch: pytest.MonkeyPatch) -> None:
     case, drawn, seen = LISTED["R5"], random.Random("sums"), Counter[str]()
     monkeypatch.setattr(partial_rows, "_LONG_ANSWER", 0)
-    for _ in range(300):
+    for _ in range(tries(150)):
         rows = case.rows(30)
         for _ in range(drawn.choice([0, 0, 1, 2])):
             drawn.choice(rows)["currency_amount"] = drawn.choice([1, "2", 1.5, "-3", None, True, "x", {}, [], "1e5"])

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from resolvers.caller import EVERYONE, Caller
 from schema.mapping.totals import by_days
 from tests.audience import Audience, of_groups
+from tests.effort import tries
 from tests.graph import Graph
 from tests.stand import Sandbox
 from upstream.caching.day_entry import HEAD
@@ -92,7 +93,7 @@ def calls(sandbox: Sandbox) -> list[str]:
     return [call["report"] for call in sandbox.calls()]
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=tries(10), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     name=st.sampled_from(list(LISTS)),
     few=st.integers(1, 4),

@@ -2,6 +2,9 @@
 
 No container engine is needed: COPY and RUN are carried out in order, each stage in a root of its own (chroot). Then the
 command is started as the image's user in the last one, which is read-only, and asked whether it is alive.
+
+The archives of the lock are downloaded outside, by a pip that reads an index three times faster than Debian's. Inside,
+the same steps take them from a folder.
 """
 
 import json
@@ -19,10 +22,15 @@ import pytest
 
 from tests.debian_root import copied, debian_root, passed_on
 from tests.deploy.programs import hadolint
+from tests.packages import wheels
 
 ROOT = Path(__file__).parent.parent.parent
 STATE = "var/lib/gamehub-graph"
 USER = "10001:10001"
+LOCK = ROOT / "requirements-image.lock"
+# This machine's Debian is that of the root, so its Python needs the same archives.
+PYTHON = "/usr/bin/python3"
+ARCHIVES = "/archives"
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # Run a program as the image's user. The root is read-only, but for the volume and /tmp.
 CONTAINED = f"""
@@ -69,6 +77,7 @@ class Stage:
     def run(self, command: str) -> None:
         """Run a command as root in this stage."""
         environment = {"PATH": PATH, "HOME": "/root", **passed_on(os.environ), **self.environment}
+        environment |= {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": ARCHIVES}
         subprocess.run(
             ["chroot", str(self.root), "sh", "-c", f"cd {self.folder} && {command}"],
             env=environment | self.arguments,
@@ -94,6 +103,7 @@ def replay(steps: Steps, base: Path) -> tuple[Stage, list[str], list[str]]:
             name = rest.split(" AS ")[1] if " AS " in rest else "last"
             stage = stages[name] = Stage(base / name)
             copied(debian_root(), stage.root)
+            copied(wheels(LOCK, PYTHON), stage.root / ARCHIVES.lstrip("/"))
         elif word == "ARG":
             name, _, default = rest.partition("=")
             stage.arguments[name] = default
@@ -168,6 +178,7 @@ def test_hadolint_has_no_complaint() -> None:
     assert (looked.returncode, looked.stdout) == (0, "")
 
 
+@pytest.mark.long
 def test_the_steps_make_a_server_that_lives(steps: Steps, tmp_path: Path) -> None:
     stage, command, health = replay(steps, tmp_path)
     bill = orjson.loads((stage.root / "opt/gamehub-graph/sbom.cdx.json").read_bytes())

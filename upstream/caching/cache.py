@@ -24,7 +24,7 @@ from upstream.caching.cache_stats import CacheStats, Demand, ReadDays, ReadSumma
 from upstream.caching.cached_days import ANY_AGE, CachedDays, entry_of, is_fresh, pack_all
 from upstream.caching.changes import ChangeLedger, Changes
 from upstream.caching.cut import CutCall, Cutter
-from upstream.caching.day_checks import DayChecks, DaySource
+from upstream.caching.day_checks import Counted, DayChecks, DaySource
 from upstream.caching.day_entry import NO_PRINT, DayEntry
 from upstream.caching.day_reader import EXCUSED, DayReader, EarlierEntry, shares_of, wait_for_all, worst_error
 from upstream.caching.kept_entries import KeptEntries
@@ -93,7 +93,7 @@ class DayCache:
         self.counted: Counter[str] = Counter()  # days by what happened to them, see CacheStats
         # Answers by report and outcome; those that were sent again as they were stored have no report.
         self.outcomes: Counter[tuple[str, str]] = Counter()
-        self._checks = DayChecks(upstream, self._read_totals, self._cutter, trust, self.changes, self.counted, now)
+        self._checks = DayChecks(self._read_totals, self._count, self._cutter, trust, self.changes, self.counted, now)
         self._answers: SingleFlights[Hashable, Answer[Any] | UpstreamError] = SingleFlights()
         self._shared = None if leases is None else _share(upstream, leases, self._cutter, now)
         self._reader = DayReader(upstream, self._checks, self.changes, now, self._shared)
@@ -341,6 +341,12 @@ class DayCache:
 
     async def _read_totals(self, call: Call, not_before: datetime.datetime) -> Answer[Any]:
         return await self.fetch(call, not_before=not_before)
+
+    async def _count(self, call: Call, not_before: datetime.datetime) -> Counted:
+        if self._shared is not None:
+            return await self._shared.count(call, not_before)
+        requested_at = self._now()
+        return Counted.of(call, await self._upstream.fetch(call), requested_at)
 
     # One answer
 

@@ -4,7 +4,7 @@ import datetime
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import structlog
 
@@ -25,6 +25,9 @@ from upstream.values.interval import Interval
 
 _log = structlog.get_logger("upstream.cache")
 _DAY = datetime.timedelta(days=1)
+# Servers that check the same days at about the same time use one reading. It is at most so old.
+_SHARED = datetime.timedelta(seconds=10)
+_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 
 
 class DaySource(Protocol):
@@ -33,21 +36,47 @@ class DaySource(Protocol):
     async def fetch(self, call: Call, observe: Listener | None = None) -> Answer[Any]: ...
 
 
+class Counted(NamedTuple):
+    """The number of rows of a log at the upstream, when it was requested, and the call that found it."""
+
+    total: int
+    at: datetime.datetime
+    made: MadeCall
+
+    @classmethod
+    def of(cls, call: Call, answer: Answer[Any], at: datetime.datetime) -> "Counted":
+        """Return what an own call found."""
+        made = MadeCall(call, answer.requests, 0, answer.bytes, answer.seconds, waited=answer.waited)
+        assert answer.total is not None, "a counting call returns the number"
+        return cls(answer.total, at, made)
+
+
+class CheckedDay(NamedTuple):
+    """The result of a check: when the upstream was read, the fingerprint of the day, and whether it is unchanged."""
+
+    at: datetime.datetime
+    print: bytes
+    unchanged: bool
+
+
 class DayChecks:
-    """Check cached days. `read_totals` reads R1 through the cache, with rows that are read now."""
+    """Check cached days. `read_totals` reads R1 through the cache, and `count` counts the rows of a log.
+
+    Both use what another server has read, if it was read at a moment or later.
+    """
 
     def __init__(
         self,
-        source: DaySource,
         read_totals: Callable[[Call, datetime.datetime], Awaitable[Answer[Any]]],
+        count: Callable[[Call, datetime.datetime], Awaitable[Counted]],
         cutter: Cutter,
         trust: Trust,
         changes: Changes,
         counted: Counter[str],
         now: Callable[[], datetime.datetime],
     ) -> None:
-        self._source = source
         self._read_totals = read_totals
+        self._count = count
         self._cutter = cutter
         self._trust = trust
         self._changes = changes
@@ -78,30 +107,32 @@ class DayChecks:
             return {}, {}
         renewed: dict[int, DayEntry] = {}
         prints: dict[int, bytes] = {}
-        changed: list[datetime.date] = []
-        checked_at = self._now()
         for run in days.runs(sorted(ended)):
             places = {place: ended[place] for place in run}
+            changed: list[datetime.date] = []
+            since = max(self._now() - _SHARED, *(_moment(each.requested_at) for each in places.values()))
             try:
                 if cut.call.report.fingerprint is Fingerprint.COUNT:
-                    found = dict.fromkeys(places, (NO_PRINT, await self._has_same_count(cut, places, summary)))
+                    found = dict.fromkeys(places, await self._compare_count(cut, places, since, summary))
                 else:
-                    found = await self._compare_totals(cached, cut, places, summary)
+                    found = await self._compare_totals(cached, cut, places, since, summary)
             except UpstreamError:
                 continue  # the rows themselves are read next, or the entry replaces them as stale
-            for place, (print, unchanged) in found.items():
+            at = min(one.at for one in found.values())
+            if at < since:
+                continue  # the upstream is out of reach, and old totals replace its answer
+            for place, (_, print, unchanged) in found.items():
                 entry, piece = places[place], cut.pieces[place]
                 is_current = entry.requested_at >= self._changes.at(piece.day)
                 if unchanged and is_current:
-                    seconds = self.fresh_for(cut, piece, checked_at, not entry.count)
-                    until = checked_at + datetime.timedelta(seconds=seconds)
+                    until = at + datetime.timedelta(seconds=self.fresh_for(cut, piece, at, not entry.count))
                     renewed[place] = day_entry.renewed(entry, until, print)
                     continue
                 prints[place] = print
                 if is_current and entry.print not in (NO_PRINT, print):
                     changed.append(piece.day)
+            await self.record_changes(cut, changed, at)
         self._counted["renewed"] += len(renewed)
-        await self.record_changes(cut, changed, checked_at)
         entries = [(cut.key(cut.pieces[place]), each.value) for place, each in renewed.items()]
         if entries:
             await cached.store.set_many(entries, cached.keep_for)
@@ -118,18 +149,25 @@ class DayChecks:
             dates = sorted({date + _DAY * step for date in dates for step in (-1, 0, 1)})
         await self._changes.note(dates, at)
 
-    async def _has_same_count(self, cut: CutCall, places: Mapping[int, DayEntry], summary: ReadSummary) -> bool:
+    async def _compare_count(
+        self, cut: CutCall, places: Mapping[int, DayEntry], since: datetime.datetime, summary: ReadSummary
+    ) -> CheckedDay:
         """Return whether the log still has as many rows of these neighbouring days as the cache (`total_count`)."""
         first, last = cut.pieces[min(places)].day, cut.pieces[max(places)].day
         interval = Interval(days.start(first, cut.zone), days.end(last, cut.zone))
         call = replace(cut.call, interval=interval, columns=None, counting=True)
-        answer = await self._source.fetch(call)
-        summary.made.append(MadeCall(call, answer.requests, 0, answer.bytes, answer.seconds, waited=answer.waited))
-        return answer.total == sum(each.count for each in places.values())
+        counted = await self._count(call, since)
+        summary.made.append(counted.made)
+        return CheckedDay(counted.at, NO_PRINT, counted.total == sum(each.count for each in places.values()))
 
     async def _compare_totals(
-        self, cached: CachedDays, cut: CutCall, places: Mapping[int, DayEntry], summary: ReadSummary
-    ) -> dict[int, tuple[bytes, bool]]:
+        self,
+        cached: CachedDays,
+        cut: CutCall,
+        places: Mapping[int, DayEntry],
+        since: datetime.datetime,
+        summary: ReadSummary,
+    ) -> dict[int, CheckedDay]:
         """Return for each of neighbouring days the fingerprint of R1's rows, and whether the cached rows of R5 agree.
 
         They agree if R1 is the same as when they were read or checked last, or if their own totals equal R1's.
@@ -140,10 +178,11 @@ class DayChecks:
         same_days = (start, end) == (days.start(first, day_zone), days.end(last, day_zone))
         interval = Interval(start, end, (first, last) if same_days else None)
         group = dict(cut.call.params)["group_id"]
-        answer = await self._read_totals(Call.of(DAILY_MOVEMENTS, interval, groupid=group), self._now())
+        answer = await self._read_totals(Call.of(DAILY_MOVEMENTS, interval, groupid=group), since)
         # A bad value shows neither that the day changed nor that it did not.
         answer.require(DAILY_MOVEMENTS.row.__struct_fields__)
         summary.made += answer.provenance.calls
+        at = min(reading.read_at for reading in answer.provenance.readings)
         totals: dict[datetime.date, list[Any]] = {}
         for row in answer.rows:
             totals.setdefault(row.timestamp, []).append(row)
@@ -158,5 +197,9 @@ class DayChecks:
             if not same and place in opened and len(rows) <= 1:
                 of_rows = figures.of_movements(opened[place].rows)
                 same = of_rows == (figures.of_day(rows[0]) if rows else figures.NOTHING)
-            found[place] = print, same
+            found[place] = CheckedDay(at, print, same)
         return found
+
+
+def _moment(at: int) -> datetime.datetime:
+    return _EPOCH + datetime.timedelta(microseconds=at)

@@ -13,11 +13,11 @@ import msgspec
 from upstream.caching import day_entry
 from upstream.caching.cache_stats import Demand, nothing
 from upstream.caching.cut import Cutter
-from upstream.caching.day_checks import DaySource
+from upstream.caching.day_checks import Counted, DaySource
 from upstream.caching.day_entry import UnreadableEntry
 from upstream.caching.seal import opened, seal
-from upstream.call import Answer, Call
-from upstream.errors import Malformed, Overloaded, UpstreamError
+from upstream.call import Answer, Call, MadeCall
+from upstream.errors import Malformed, Overloaded, UpstreamError, kinds
 from upstream.redis.leases import Lease, Leases, Result
 from upstream.reports.order import Claim, RowOrder, Share
 from upstream.resilience import deadline
@@ -95,6 +95,29 @@ class SharedCalls:
         return SharedAnswer(
             answer, _moment(found.began), give=partial(self._give_apart, answer, name, found, demand.keep)
         )
+
+    async def count(self, call: Call, not_before: datetime.datetime) -> Counted:
+        """Return how many rows a counting call finds, or found for another server at this moment or later.
+
+        Raises UpstreamError.
+        """
+        started = time.monotonic()
+        began = microseconds(max(not_before, self.forgotten_at))
+        name = ":".join((*self._cutter.whole_key(call, ""), "count"))
+        found = await self._leases.take(name, lambda: microseconds(self._now()), began_from=began)
+        if isinstance(found, Result):
+            if found.failed:
+                raise _error_of(found.value, call)
+            total = opened(name.encode(), found.value)
+            if total is not None:
+                made = MadeCall(call, 0, 0, 0, time.monotonic() - started, joined=True)
+                return Counted(int(total), _moment(found.began), made)
+        if not isinstance(found, Lease):
+            requested_at = self._now()
+            return Counted.of(call, await self._source.fetch(call), requested_at)
+        answer = await self._fetch_for_all(call, found)
+        found.done(seal(name.encode(), str(answer.total).encode()), microseconds(self._now()))
+        return Counted.of(call, answer, _moment(found.began))
 
     async def aclose(self) -> None:
         """Wait until the results for other servers are written."""
@@ -174,13 +197,8 @@ def _error_of(value: bytes, call: Call) -> UpstreamError:
         said = msgspec.msgpack.decode(value, type=_SharedError)
     except msgspec.MsgspecError:
         return Malformed(f"{call.report.code}: {Malformed.plain}", report=call.report.code)
-    kinds = {kind.code: kind for kind in _kinds(UpstreamError)}
-    kind = kinds.get(said.code, UpstreamError)
+    kind = {kind.code: kind for kind in kinds()}.get(said.code, UpstreamError)
     return kind(
         said.message, report=said.report, column=said.column, status=said.status, upstream_code=said.upstream_code,
         correlation_id=said.correlation_id,
     )  # fmt: skip
-
-
-def _kinds(kind: type[UpstreamError]) -> list[type[UpstreamError]]:
-    return [each for child in kind.__subclasses__() for each in (child, *_kinds(child))]

@@ -21,8 +21,8 @@ NAMESPACE = "gamehub-graph:lease:1"
 _HELD, _DONE, _FAILED, _UNSHARED = b"L", b"R", b"E", b"U"
 _TOKEN = slice(1, 17)
 _HEAD = 49
-# A waiting server looks at the lease after so many seconds, then later and later up to the second number.
-_FIRST_LOOK, _LAST_LOOK = 0.01, 0.1
+# A waiting server looks at the lease after so many seconds, then later and later.
+_FIRST_LOOK = 0.01
 # A result is there for so many seconds at least, for those who began before the work was done.
 _RESULT_SECONDS = 1.0
 
@@ -64,12 +64,18 @@ class Result:
 
 
 class Leases:
-    """The leases of one server. A lease ends `seconds` after its holder was seen last."""
+    """The leases of one server. A lease ends `seconds` after its holder was seen last.
 
-    def __init__(self, redis: RedisConnection, namespace: str = NAMESPACE, seconds: float = 3.0) -> None:
+    A server that waits looks at the lease every `last_look` seconds at the end.
+    """
+
+    def __init__(
+        self, redis: RedisConnection, namespace: str = NAMESPACE, seconds: float = 3.0, last_look: float = 0.1
+    ) -> None:
         self._redis = redis
         self._namespace = namespace
         self.seconds = seconds
+        self._last_look = last_look
         self._ending: set[asyncio.Task[Any]] = set()
 
     async def take(
@@ -107,7 +113,7 @@ class Leases:
         pause = _FIRST_LOOK
         while (left := deadline.left()) > 0:
             await asyncio.sleep(min(pause, left))
-            pause = min(pause * 1.5, _LAST_LOOK)
+            pause = min(pause * 1.5, self._last_look)
             try:
                 found: bytes | None = await self._redis.run(lambda client: client.get(key))
             except RedisDown:

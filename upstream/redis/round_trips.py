@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 Command = tuple[Any, ...]
+# The commands of a caller, and the future that gets their answers.
+Asked = tuple[Sequence[Command], "asyncio.Future[list[Any]]"]
 Send = Callable[[list[Command]], Awaitable[list[Any]]]
 
 # Several round trips run at once, so that small answers do not wait for one large answer.
@@ -22,7 +24,7 @@ class RoundTrips:
 
     def __init__(self, send: Send) -> None:
         self._send = send
-        self._waiting: deque[tuple[Sequence[Command], asyncio.Future[list[Any]]]] = deque()
+        self._waiting: deque[Asked] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
         self._running = 0
         self._begins = False  # whether a round trip begins in the next turn
@@ -52,7 +54,7 @@ class RoundTrips:
         finally:
             self._running -= 1
 
-    async def _go(self, waiting: Sequence[tuple[Sequence[Command], asyncio.Future[list[Any]]]]) -> None:
+    async def _go(self, waiting: Sequence[Asked]) -> None:
         try:
             answers = await self._send([command for commands, _ in waiting for command in commands])
         except Exception as error:
@@ -67,9 +69,10 @@ class RoundTrips:
             if not answered.done():
                 answered.set_result(answers[start:end])
 
-    def _next(self) -> list[tuple[Sequence[Command], asyncio.Future[list[Any]]]]:
+    def _next(self) -> list[Asked]:
         """Take the commands of the next round trip. Callers that have left are passed over."""
-        found, count = [], 0
+        found: list[Asked] = []
+        count = 0
         while self._waiting and (not found or count + len(self._waiting[0][0]) <= MOST_COMMANDS):
             commands, answered = self._waiting.popleft()
             if not answered.done():

@@ -10,7 +10,9 @@ from server.cli.terminal import WRONG_USE, stop
 
 
 def cache(
-    stats: Annotated[bool, typer.Option("--stats", help="What the cache of the running server holds.")] = False,
+    stats: Annotated[
+        bool, typer.Option("--stats", help="What the caches of the running servers of this machine hold.")
+    ] = False,
     forget: Annotated[
         str | None,
         typer.Option(
@@ -30,7 +32,10 @@ def cache(
 ) -> None:
     """Show what the days cache holds, or make it forget days that the vendor has corrected.
 
-    The servers on this machine that share the error journal follow within two seconds. A Redis is cleaned at once, and
+    The figures are the sum of all processes on this machine that share the error journal. What a Redis holds counts
+    once; these figures are at most a minute old.
+
+    The servers on this machine that share the error journal forget within two seconds. A Redis is cleaned at once, and
     all servers that share it follow.
 
     Exit codes: 0; 1 the store is out of reach, or no server has sent its figures; 2 an option or a setting is wrong.
@@ -38,7 +43,7 @@ def cache(
     from server.settings.reading import load
 
     settings = load()
-    from server import forgetting
+    from server import forgetting, published_stats
     from upstream.caching.cache import open_store
     from upstream.caching.store import Pattern
     from upstream.journal import Journal
@@ -51,10 +56,10 @@ def cache(
         stop(f"{forget} is no report; there are {', '.join(codes)}, and all", WRONG_USE)
     with Journal(settings.journal_file) as journal:
         if forget is None or stats:
-            stats_text = journal.noted(forgetting.STATS)
-            if stats_text is None:
-                stop("no server has sent its figures yet")
-            typer.echo(stats_text)
+            stats_of_all = published_stats.published(journal)
+            if not stats_of_all:
+                stop("no server has sent its figures to this error journal yet, or none runs")
+            typer.echo(published_stats.describe(stats_of_all))
         if forget is None:
             return
         report = None if forget == "all" else forget

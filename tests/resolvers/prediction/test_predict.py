@@ -14,12 +14,13 @@ from resolvers.session import Session
 from schema.graph import schema
 from server.execution.execution import Executor
 from server.execution.operation import Operation
+from tests.effort import tries
 from tests.graph import Graph
 from tests.queries.answers import Answer, saved
 from tests.resolvers.questions import Questions
 
 # These questions select every field and give every argument that 600 of them do.
-QUESTIONS, SEED = 80, 2
+QUESTIONS, SEED = tries(40), 2
 
 
 class Memory:

@@ -142,13 +142,13 @@ def gone(pid: int) -> bool:
     return False
 
 
-def test_help_is_for_people(fresh: Workspace) -> None:
+def test_help_is_for_people(workspace: Workspace, fresh: Workspace) -> None:
     assert "Exit codes" in fresh.run("--help").stdout
     for command in COMMANDS:
-        assert "Exit code" in fresh.run(command, "--help").stdout
+        assert "Exit code" in workspace.run(command, "--help").stdout
     assert "--users" in fresh.run("sandbox", "--help").stdout
-    fresh.run("serve", "--no-such-option", code=2)
-    fresh.run("no-such-command", code=2)
+    workspace.run("serve", "--no-such-option", code=2)
+    workspace.run("no-such-command", code=2)
 
 
 def test_serve_with_the_sandbox_and_a_gentle_end(fresh: Workspace) -> None:

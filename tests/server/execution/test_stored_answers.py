@@ -34,6 +34,7 @@ from server.execution.trace import finish
 from server.http.config import HttpConfig
 from server.services import Services
 from server.tables.config import TablesConfig
+from tests.effort import tries
 from tests.programs import run
 from tests.served import served
 from tests.server.serving import serving
@@ -547,8 +548,8 @@ def test_answers_and_calls_are_those_of_a_server_without_stored_answers(world: W
         return MemoryStore(limit, world.clock.seconds)
 
     with asked(GraphServer(world, store, LIMIT)) as on, asked(GraphServer(world, store, 0)) as off:
-        compare(world, chance, [on], [off], 120)
-        assert on.reused > 30
+        compare(world, chance, [on], [off], tries(60))
+        assert on.reused > tries(15)
         assert off.reused == 0
 
 
@@ -567,8 +568,8 @@ def test_servers_that_share_a_redis_answer_alike(world: World, seed: int, tmp_pa
             ]
             for name, limit in (("on", LIMIT), ("off", 0))
         ]
-        compare(world, chance, groups[0], groups[1], 80)
-        assert sum(each.reused for each in groups[0]) > 20
+        compare(world, chance, groups[0], groups[1], tries(40))
+        assert sum(each.reused for each in groups[0]) > tries(10)
         assert sum(each.reused for each in groups[1]) == 0
 
 

@@ -6,6 +6,7 @@ import socket
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from typer.testing import CliRunner
 from resolvers.caller import Caller
 from server.auth.key_file import KeyFile
 from server.cli.command import app
-from server.metrics.requests import LONGEST_NAME, MOST_CALLERS, OTHERS, CallerCounts
+from server.metrics.requests import BEGUN_CODES, INTERFACES, LONGEST_NAME, MOST_CALLERS, OTHERS, CallerCounts
 from tests.requirements import require
 from tests.served import served
 from tests.stand import Sandbox
@@ -127,6 +128,26 @@ def test_requests_are_counted_by_interface_status_and_outcome(stand: Stand) -> N
         ("caller_requests_total", "reader"): 4,
         ("caller_requests_total", "scraper"): 1,
     }
+
+
+def test_the_counts_of_faults_begin_with_0(tmp_path: Path) -> None:
+    """A rate does not see a count that begins with 1."""
+    settings = {"GAMEHUB_URL": "http://127.0.0.1:9", "GAMEHUB_TOKEN": "t", "AUTH": "open"}
+    with served(tmp_path, **settings) as address, httpx.Client(base_url=address) as client:
+        found = figures(client)
+    begun = {tuple(labels) for name, *labels in found if name == "errors_total"}
+    assert begun == set(product(BEGUN_CODES, INTERFACES))
+    assert {"UPSTREAM_ERROR", "UPSTREAM_TLS", "INTERNAL_SERVER_ERROR", "OVERLOADED", "UNAUTHENTICATED"} < set(
+        BEGUN_CODES
+    )
+    for code in ("ok", "breaker_open", "UPSTREAM_MALFORMED", "UPSTREAM_INCOMPLETE"):
+        assert found["upstream_calls_total", code, "R5", "GameHub"] == 0
+    assert len(found) < 1500
+
+
+def test_the_codes_that_begin_with_0_exist() -> None:
+    documented = Path(__file__).parents[3] / "docs/reference/errors.md"
+    assert {code for code in BEGUN_CODES if f"| `{code}` |" not in documented.read_text("utf-8")} == set()
 
 
 def test_every_answer_is_in_both_histograms(stand: Stand) -> None:

@@ -8,10 +8,11 @@ import httpx
 import orjson
 import pytest
 
+from tests.effort import tries
 from tests.served import served
 from tests.stand import Sandbox
 
-CANCELLED = 10_000
+CANCELLED = tries(2_000)
 SLOTS = 4
 AT_ONCE = 200
 # One call that the root field waits for itself, and two that loaders wait for.
@@ -62,7 +63,7 @@ def _connect(address: str) -> Callable[[str, str], Awaitable[asyncio.StreamWrite
     return send
 
 
-async def test_ten_thousand_cancelled_requests_cost_nobody_anything(address: str) -> None:
+async def test_cancelled_requests_cost_nobody_anything(address: str) -> None:
     send = _connect(address)
     chance = random.Random(7)
     users = [str(user) for user in range(2001, 2009)]

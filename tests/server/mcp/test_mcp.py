@@ -5,14 +5,12 @@ from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import httpx2
 import pytest
 from graphql import OperationDefinitionNode, parse
-from mcp import Client, MCPError
-from mcp.client.streamable_http import streamable_http_client
 
 from resolvers.caller import Caller
 from resolvers.prediction.predict import foresee
@@ -31,6 +29,9 @@ from tests.server.serving import serving
 from tests.server.tables.conftest import settings
 from tests.stand import Sandbox
 
+if TYPE_CHECKING:  # it takes a second to import: only who asks does
+    from mcp import Client
+
 DAY = {"dates": {"from": "2026-03-10", "to": "2026-03-10"}}
 CALL = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "Groups", "arguments": {}}}
 ACCEPT = {"accept": "application/json, text/event-stream"}
@@ -44,7 +45,10 @@ class Place:
         self.keys = keys
 
     @asynccontextmanager
-    async def client(self, name: str) -> AsyncIterator[Client]:
+    async def client(self, name: str) -> "AsyncIterator[Client]":
+        from mcp import Client
+        from mcp.client.streamable_http import streamable_http_client
+
         headers = {"authorization": f"Bearer {self.keys[name]}"}
         async with (
             httpx2.AsyncClient(headers=headers, trust_env=False, timeout=60) as http,
@@ -116,6 +120,8 @@ async def test_the_schema_can_be_searched(place: Place) -> None:
 
 
 async def test_errors_are_answers(place: Place, sandbox: Sandbox) -> None:
+    from mcp import MCPError
+
     sandbox.fault("10018", "api_groups_report")
     async with place.client("all") as client:
         failed = await client.call_tool("Groups", {})

@@ -22,6 +22,7 @@ from server.auth.key_file import KeyFile
 from server.auth.keys import Keys
 from server.auth.limiter import Limiter
 from server.odata import batch
+from tests.effort import tries
 from tests.server.serving import code_of
 from tests.server.tables.conftest import Library, lending
 
@@ -314,7 +315,7 @@ objects = st.recursive(
     ),
     max_leaves=20,
 )
-FUZZ = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+FUZZ = settings(max_examples=tries(75), deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @FUZZ

@@ -16,6 +16,7 @@ from server.auth.key_file import KeyFile
 from server.auth.keys import Keys
 from server.auth.limiter import Limiter
 from server.tables import answers as table_answers
+from tests.effort import tries
 from tests.server.tables.conftest import Library, lending
 
 PATHS = (
@@ -112,7 +113,7 @@ def checked(servers: Servers, path: str, method: str, fault: str, body: bytes = 
     return answer
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=tries(75), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     path=st.sampled_from(PATHS),
     method=st.sampled_from(METHODS),

@@ -17,6 +17,7 @@ from server.odata import grammar
 from server.odata.tree import Among, Cut, Filtered, Grouped, Joint, Sorted
 from server.tables.config import UTC
 from server.tables.table import ValueKind
+from tests.effort import tries
 from tests.server.odata.test_limits import HOSTILE, KINDS, rows
 from tests.server.tables.conftest import lending
 
@@ -44,7 +45,7 @@ texts = st.one_of(
         max_leaves=15,
     ),
 )  # fmt: skip
-FUZZ = settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+FUZZ = settings(max_examples=tries(100), deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def outcome(read: Callable[[], Any]) -> str:
@@ -77,7 +78,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
         yield library.client
 
 
-@settings(FUZZ, max_examples=80)
+@settings(FUZZ, max_examples=tries(40))
 @given(texts, texts, texts)
 def test_any_option_over_http(client: httpx.Client, filter_: str, order: str, apply: str) -> None:
     for params in ({"$filter": filter_}, {"$orderby": order}, {"$apply": apply}, {"$apply": apply, "$filter": filter_}):
@@ -104,7 +105,7 @@ pipes = st.recursive(
 )
 
 
-@settings(FUZZ, max_examples=80)
+@settings(FUZZ, max_examples=tries(40))
 @given(pipes, st.sampled_from(["n gt 1", "cover ne null", None]), st.sampled_from(["n", "cover desc", None]))
 def test_any_transformations(client: httpx.Client, apply: str, condition: str | None, order: str | None) -> None:
     params = {"$apply": apply, "$filter": condition, "$orderby": order}

@@ -18,6 +18,7 @@ from schema.graph import ROWS
 from schema.mapping.columns import SELECTED_BY
 from schema.scalars import SCALARS, Decimal
 from server.tables.config import TablesConfig
+from tests.effort import tries
 from tests.server.application import application
 from tests.server.odata.filters import FIRST, Filters, Row, rows_of
 from tests.server.serving import serving
@@ -130,7 +131,7 @@ def test_every_answer_is_what_python_finds_in_all_rows(written: tuple[httpx.Clie
     client, kept = written
     chance = random.Random(seed)
     bounded = 0
-    for _ in range(40):
+    for _ in range(tries(20)):
         text, holds = Filters(ZONE, chance, kept.rows).any(chance.randrange(1, 4))
         expected = [row["rowKey"] for row in kept.rows if holds(row)]
         params = {"$filter": text, "$select": "rowKey"}

@@ -3,6 +3,7 @@
 import asyncio
 import signal
 from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from tests.server.changing_proxy import ChangedDigit, ChangingProxy, changing_pr
 from tests.server.http.test_metrics import figures
 from tests.server.tables.conftest import settings
 from tests.stand import Sandbox
+from tests.upstream.redis_server import RedisServer
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -148,6 +150,50 @@ async def test_a_server_that_stops_gives_the_comparison_up(
     assert "Traceback" not in text
     assert "reconcile.done" not in text
     assert alive.gamehub_token not in text
+
+
+async def test_one_server_of_a_redis_compares_for_all(alive: Sandbox, proxy: ChangingProxy, tmp_path: Path) -> None:
+    """Also if the one that compares is killed. A server that starts later shows the result, and makes no call."""
+    async with AsyncExitStack() as stack:
+        redis = stack.enter_context(RedisServer(tmp_path))
+        started: list[tuple[httpx.AsyncClient, Any]] = []
+
+        async def start() -> httpx.AsyncClient:
+            folder = tmp_path / f"server {len(started)}"
+            folder.mkdir()
+            more = scheduled(alive, proxy, folder, CACHE_URL=redis.url)
+            address, process = stack.enter_context(launched(folder, **more))
+            client = await stack.enter_async_context(httpx.AsyncClient(base_url=address, trust_env=False))
+            started.append((client, process))
+            return client
+
+        proxy.hold = asyncio.Event()
+        try:
+            first = await start()
+            async with asyncio.timeout(60):
+                while (await first.get("/reconcile")).json()["runningSince"] is None:  # noqa: ASYNC110
+                    await asyncio.sleep(0.05)
+            waiting = [await start(), await start()]
+            states = [(await client.get("/reconcile")).json() for client in waiting]
+            assert [(state["runningSince"], state["last"], state["next"]) for state in states] == [
+                (None, None, None)
+            ] * 2
+            started[0][1].send_signal(signal.SIGKILL)
+            before = len(proxy.server.requests)
+        finally:
+            proxy.hold.set()
+            proxy.hold = None
+        others = [await finished(client) for client, _ in started[1:]]
+        assert others[0]["last"] == others[1]["last"]
+        assert others[0]["next"] is not None
+        assert others[0]["last"]["daysCompared"] == 1
+        assert sorted(state["runs"] for state in others) == [0, 1]
+        reports = [one.query.get("report_type") for one in proxy.server.requests[before:]]
+        assert reports.count("api_groups_report") == 1
+        before = len(proxy.server.requests)
+        late = await finished(await start())
+        assert (late["last"], late["runs"]) == (others[0]["last"], 0)
+        assert len(proxy.server.requests) == before
 
 
 async def test_without_the_setting_nothing_is_compared(alive: Sandbox, proxy: ChangingProxy, tmp_path: Path) -> None:

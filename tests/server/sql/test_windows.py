@@ -16,6 +16,7 @@ from server.sql import statement
 from server.sql.parts import TableParts, parts_of
 from server.sql.table import SqlTable, sql_tables
 from server.tables.table import Tables
+from tests.effort import tries
 
 NOW = datetime.datetime(2026, 4, 3, 12, tzinfo=datetime.UTC)
 ZONE = ZoneInfo("Europe/Rome")  # its clocks change on 29 March 2026
@@ -354,7 +355,7 @@ def result(duck: duckdb.DuckDBPyConnection, text: str) -> list[str]:
         return [type(refusal).__name__]
 
 
-@settings(max_examples=150)
+@settings(max_examples=tries(75))
 @given(text=statements)
 def test_what_is_read_is_enough(duck: duckdb.DuckDBPyConnection, text: str) -> None:
     """The result over the parts is the result over everything."""

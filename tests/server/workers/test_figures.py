@@ -2,15 +2,29 @@
 
 import os
 import socket
+from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
+from prometheus_client import CollectorRegistry, Counter, Histogram, Metric
+from prometheus_client import Gauge as ClientGauge
 from prometheus_client.parser import text_string_to_metric_families
 
+from server.metrics.families import Merge, gauge
 from server.workers import figures
 from server.workers.figures import WorkerFigures, bury, ended_in
+
+
+class Gauges:
+    """A gauge of each way to merge."""
+
+    def __init__(self) -> None:
+        self.values = dict.fromkeys(Merge, 0.0)
+
+    def collect(self) -> Iterator[Metric]:
+        for merge, value in self.values.items():
+            yield gauge(str(merge), "A gauge.", ["of"], {("a",): value}, merge)
 
 
 class Process:
@@ -19,13 +33,10 @@ class Process:
     def __init__(self, folder: Path, pid: int) -> None:
         self.registry = CollectorRegistry()
         self.requests = Counter("requests", "Requests.", ["path"], registry=self.registry)
-        self.running = Gauge("running", "Running.", registry=self.registry)
-        self.started = Gauge("process_start_time_seconds", "Start.", registry=self.registry)
-        self.redis = Gauge("redis_redis_up", "Redis.", registry=self.registry)
-        self.limit = Gauge("graph_limit", "Limits.", ["setting"], registry=self.registry)
-        self.last = Gauge("last_run_timestamp_seconds", "Last run.", registry=self.registry)
+        self.running = ClientGauge("running", "Running.", registry=self.registry)
         self.seconds = Histogram("seconds", "Seconds.", buckets=(1, 2), registry=self.registry)
-        Info("build", "Build.", registry=self.registry).info({"version": "1"})
+        self.gauges = Gauges()
+        self.registry.register(self.gauges)
         self.figures = WorkerFigures(folder)
         self.figures._own = pid
 
@@ -46,13 +57,8 @@ async def test_every_process_shows_the_same_sums(tmp_path: Path) -> None:
     two.requests.labels("/b").inc()
     one.running.set(2)
     two.running.set(5)
-    one.started.set(100)
-    two.started.set(200)
-    one.last.set(10)
-    one.redis.set(1)
-    two.redis.set(0)
-    one.limit.labels("MAX_TOPICS").set(100)
-    two.limit.labels("MAX_TOPICS").set(100)
+    one.gauges.values = {Merge.SUM: 100, Merge.LARGEST: 100, Merge.LEAST: 100}
+    two.gauges.values = {Merge.SUM: 30, Merge.LARGEST: 30, Merge.LEAST: 30}
     one.seconds.observe(0.5)
     two.seconds.observe(1.5)
     async with AsyncExitStack() as stack:
@@ -64,17 +70,15 @@ async def test_every_process_shows_the_same_sums(tmp_path: Path) -> None:
         ("requests_total", (("path", "/a"),)): 7,
         ("requests_total", (("path", "/b"),)): 1,
         ("running", ()): 7,
-        ("redis_redis_up", ()): 0,
-        ("graph_limit", (("setting", "MAX_TOPICS"),)): 100,
-        ("process_start_time_seconds", ()): 100,
-        ("last_run_timestamp_seconds", ()): 10,
+        ("gamehub_graph_sum", (("of", "a"),)): 130,
+        ("gamehub_graph_largest", (("of", "a"),)): 100,
+        ("gamehub_graph_least", (("of", "a"),)): 30,
         ("seconds_bucket", (("le", "1.0"),)): 1,
         ("seconds_bucket", (("le", "2.0"),)): 2,
         ("seconds_bucket", (("le", "+Inf"),)): 2,
         ("seconds_count", ()): 2,
         ("seconds_sum", ()): 2,
         ("gamehub_graph_workers", ()): 2,
-        ("build_info", (("version", "1"),)): 1,
     }
     assert found == other
 

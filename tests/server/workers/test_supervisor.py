@@ -142,6 +142,20 @@ def test_two_workers_serve_and_count_together(server: Server) -> None:
     assert [server.answered() for _ in range(6)] == [before + 10] * 6
 
 
+def test_the_command_adds_up_the_caches_of_both(server: Server) -> None:
+    journal = {"ERROR_JOURNAL": str(server.folder / "errors.sqlite")}
+    end = time.monotonic() + SECONDS
+    while True:  # each worker publishes its figures once a second
+        shown = run("cache", "--stats", folder=server.folder, environment=journal)
+        stats: dict[str, Any] = json.loads(shown.stdout) if shown.returncode == 0 else {"processes": 0}
+        if stats["processes"] == 2:
+            break
+        assert time.monotonic() < end, (stats, shown.stderr)
+        time.sleep(0.1)
+    # Each worker has a half of CACHE_MEBIBYTES.
+    assert (stats["store"]["kind"], stats["store"]["limit"]) == ("memory", 128 << 20)
+
+
 def test_a_killed_worker_is_replaced_and_its_counts_stay(server: Server) -> None:
     for _ in range(5):
         server.ask()

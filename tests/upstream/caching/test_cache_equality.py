@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.effort import tries
 from tests.upstream.ledger import LONG, Clock, Ledger, movement
 from upstream.caching.cache import DayCache
 from upstream.caching.store import MemoryStore
@@ -144,7 +145,7 @@ async def check(cached: DayCache, ledger: Ledger, clock: Clock, spans: list[tupl
 
 
 @pytest.mark.parametrize("order", ["ascending", "descending"])
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=tries(75), deadline=None)
 @given(
     begin=st.sampled_from(BEGINS),
     limit=st.sampled_from([0, 4000, 10_000, 1 << 20, 1 << 20]),
@@ -157,7 +158,7 @@ def test_any_sequence_of_queries_equals_the_uncached_answers(
     asyncio.run(play(begin, order, limit, seeds, script))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=tries(75), deadline=None)
 @given(
     begin=st.sampled_from(BEGINS),
     seeds=st.lists(st.integers(0, 72 * 5), min_size=20, max_size=40),

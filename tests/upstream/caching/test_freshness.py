@@ -265,6 +265,28 @@ async def test_a_check_that_fails_leaves_the_rows_to_tell(cached: DayCache, worl
     assert (await cached.fetch(call(GROUP_MOVEMENTS))).provenance.outcome == "stale"
 
 
+async def test_old_totals_are_no_check(cached: DayCache, world: World) -> None:
+    await cached.fetch(call(DAILY_MOVEMENTS))
+    await cached.fetch(call(GROUP_MOVEMENTS))
+    world.clock.move(seconds=300)
+    world.stranger.faults |= {R1: "500", R5: "500"}  # so the totals that are cached replace those of R1
+    assert (await cached.fetch(call(GROUP_MOVEMENTS))).provenance.outcome == "stale"
+    assert (await cached.stats()).renewed == 0
+
+
+async def test_days_are_trusted_from_the_reading_that_checked_them(cached: DayCache, world: World) -> None:
+    """Totals that were read a moment ago are a check, also those that another server has read."""
+    await cached.fetch(call(GROUP_MOVEMENTS))
+    world.clock.move(seconds=300)
+    totals = world.clock.now
+    await cached.fetch(call(DAILY_MOVEMENTS))
+    world.clock.move(seconds=10)
+    world.calls()
+    again = await cached.fetch(call(GROUP_MOVEMENTS))
+    assert world.calls() == []
+    assert [reading.until for reading in again.readings] == [totals + datetime.timedelta(seconds=300)]
+
+
 async def test_a_demand_for_fresh_rows_reads_them_once_for_all(cached: DayCache, world: World) -> None:
     await cached.fetch(call(GROUP_MOVEMENTS, DAYS[0]))
     world.calls()
