@@ -12,7 +12,6 @@ from typing import TypeVar
 
 import pytest
 
-EARLY = ("alone", "long")
 Item = TypeVar("Item", bound=pytest.Item)
 
 
@@ -30,12 +29,12 @@ def shuffled(items: list[Item], seed: str) -> list[Item]:
 def early_first(items: list[Item]) -> list[Item]:
     """Return the tests with those modules first in which a test is marked `alone`, then those with one marked `long`.
 
-    Otherwise the order stays.
+    Modules whose tests all run alone are side by side, so that they wait once. Otherwise the order stays.
     """
 
-    def place(module: list[Item]) -> int:
-        marked = (any(item.get_closest_marker(name) for item in module) for name in EARLY)
-        return next((number for number, found in enumerate(marked) if found), len(EARLY))
+    def place(module: list[Item]) -> tuple[bool, ...]:
+        alone, long = ([bool(item.get_closest_marker(name)) for item in module] for name in ("alone", "long"))
+        return (not all(alone), not any(alone), not any(long))
 
     return [item for module in sorted(_modules(items).values(), key=place) for item in module]
 

@@ -28,11 +28,12 @@ def test_a_seed_gives_one_order_that_keeps_modules_together() -> None:
 
 def test_modules_with_tests_that_run_alone_or_long_are_first() -> None:
     marked = {("c", 2): "alone", ("e", 1): "alone", ("b", 0): "long", ("e", 0): "long"}
+    marked |= {("d", number): "alone" for number in range(4)}
     items: Any = [
         Named(f"tests/test_{module}.py::test_{number}", marked.get((module, number), "slow"))
         for module in "abcde"
         for number in range(4)
     ]
     order = early_first(items)
-    assert [item.nodeid.removeprefix("tests/test_")[0] for item in order] == list("cccceeeebbbbaaaadddd")
+    assert [item.nodeid.removeprefix("tests/test_")[0] for item in order] == list("ddddeeeeccccbbbbaaaa")
     assert sorted(order, key=items.index) == items

@@ -17,9 +17,10 @@ from tests.faults.truth import secrets_in, untrue
 from tests.served import served
 from tests.stand import Sandbox
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.alone]
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-DEADLINE = 0.6
+# Three kinds wait for it, without work. A shorter one would need the machine alone.
+DEADLINE = 3.0
 DAY = 'during: {dates: {from: "2026-03-10", to: "2026-03-10"}}'
 QUERIES = [
     query.replace("DAY", DAY)
