@@ -5,8 +5,8 @@
 Two replicas share a Redis behind nginx. Every answer is compared with the first one. Prints, and exits with 1 where a
 bound is missed:
 
-- soak: 70 % of the capacity: errors (0), memory growth per minute after the warm-up (1 MiB), p99 (3 × p50, beside that of
-  a plain loop on the machine alone);
+- soak: 70 % of the capacity: errors (0), memory growth per minute after the warm-up (1 MiB), p99 (3 × p50, which is
+  printed beside that of a plain loop on the machine alone);
 - restarts: replicas restart one after the other under load: failed requests (0);
 - kill: SIGKILL of a replica, of Redis and of the upstreams, one after the other under load: wrong answers (0), and
   seconds until no request fails any more, once the victim is back (10);
