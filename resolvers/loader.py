@@ -16,6 +16,7 @@ from aiodataloader import DataLoader
 
 from resolvers.directory import Directory, settle, undecided
 from resolvers.edges import Bulk
+from resolvers.ended import ENDED
 from resolvers.key_rows import KeyRows
 from resolvers.lookup import Lookup
 from resolvers.plan import MOST_ROWS, Choose, Known, Plan, allowed, answered, candidates, plan, sample, trials
@@ -85,7 +86,11 @@ class Loader(msgspec.Struct, eq=False):
     _single: dict[Lookup, "_SingleKeys"] = msgspec.field(default_factory=dict)
 
     def close(self) -> None:
-        """Release the rows that were read. Tasks that still wait are cancelled."""
+        """Release the rows that were read, and the operation, which refers to this object.
+
+        Tasks that still wait are cancelled.
+        """
+        self.facts = ENDED
         if self._single:
             for single in self._single.values():
                 single.close()
@@ -203,6 +208,11 @@ def _place(lookup: Lookup, keys: int) -> Hashable:
     return lookup.edge, lookup.params, lookup.agent, keys.bit_length()
 
 
+async def _of_no_operation(keys: list[Any]) -> list[Any]:
+    """Stand for the function of a `DataLoader` that has ended, which refers to the operation."""
+    raise asyncio.CancelledError
+
+
 class _SingleKeys:
     """The keys of one lookup that are read one by one: they go through a `DataLoader`."""
 
@@ -236,6 +246,7 @@ class _SingleKeys:
         for future in self._futures.values():
             future.cancel()
         self._futures.clear()
+        self._data_loader.batch_load_fn = _of_no_operation
 
 
 class _LoadRound(msgspec.Struct, eq=False):

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import msgspec
 
 from resolvers.directory import Directory, settle, undecided
+from resolvers.ended import ENDED
 from resolvers.sources.row_filter import Members, RowFilter
 from resolvers.sources.source import NO_REASON, Layer, Reason, Source
 from resolvers.way import Way
@@ -62,8 +63,9 @@ class Visibility:
         self._codes: dict[str, frozenset[str]] = {}  # of the members, by agent
 
     def close(self) -> None:
-        """Release the source of calls, which refers to this object."""
+        """Release the operation and the source of calls, which refer to this object."""
         self.calls = None
+        self._agents = ENDED
 
     def serves(self, agent: str) -> bool:
         """Return whether an agent of Game History serves one of the groups."""

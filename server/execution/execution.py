@@ -366,7 +366,9 @@ class Executor:
         return None if operation.whole else self.limits.answer_bytes
 
     def client_errors(self, problems: Sequence[GraphQLError], ran: bool) -> Errors:
-        """Return errors as clients see them."""
+        """Return errors as clients see them. The errors have been logged: their frames are released here."""
+        for problem in problems:
+            _release_frames(problem)
         if ran:
             errors = list(map(_safe, problems[: self.limits.field_errors]))
             if left := len(problems) - len(errors):
@@ -564,6 +566,15 @@ def _too_large(problems: Sequence[GraphQLError]) -> Outcome | None:
 
 def _left_out(errors: int) -> dict[str, Any]:
     return error(f"{errors} more errors are left out: what is null may be for want of one.", TOO_MANY)
+
+
+def _release_frames(problem: BaseException | None) -> None:
+    """Release the frames of an error: they hold the operation, which would wait for the garbage collector."""
+    released = set()
+    while problem is not None and id(problem) not in released:
+        released.add(id(problem))
+        problem.__traceback__ = None
+        problem = getattr(problem, "original_error", None) or problem.__cause__ or problem.__context__
 
 
 def _safe(problem: GraphQLError) -> dict[str, Any]:
