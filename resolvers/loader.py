@@ -16,13 +16,13 @@ from aiodataloader import DataLoader
 
 from resolvers.directory import Directory, settle, undecided
 from resolvers.edges import Bulk
-from resolvers.ended import ENDED
 from resolvers.key_rows import KeyRows
 from resolvers.lookup import Lookup
 from resolvers.plan import MOST_ROWS, Choose, Known, Plan, allowed, answered, candidates, plan, sample, trials
 from resolvers.prices import Prices
 from resolvers.rules.join import Join
 from resolvers.rules.movement import same
+from resolvers.sources.ended import ENDED
 from resolvers.sources.source import Reason, Source
 from resolvers.sources.visibility import unknown
 from resolvers.sources.waiters import Waiters

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import msgspec
 
 from resolvers.directory import Directory, settle, undecided
-from resolvers.ended import ENDED
+from resolvers.sources.ended import ENDED
 from resolvers.sources.row_filter import Members, RowFilter
 from resolvers.sources.source import NO_REASON, Layer, Reason, Source
 from resolvers.way import Way

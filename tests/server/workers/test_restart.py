@@ -364,9 +364,10 @@ async def test_a_download_that_a_server_cuts_goes_on_at_another_one(
 
 
 async def test_the_end_of_a_server_says_from_where_clients_can_go_on(
-    server: Server, moving: MovingSandbox, tmp_path: Path
+    server: Server, moving: MovingSandbox, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    with started(moving, tmp_path, WORKERS="2") as ending:
+    # The name of a unix socket has 107 bytes at most.
+    with started(moving, tmp_path_factory.mktemp("end"), WORKERS="2") as ending:
         subscribers = await subscribed(ending, moving)
         expected = await book_first(moving, subscribers)
         async with (
