@@ -4,11 +4,11 @@ The result must be the same for every caller. So the users of all groups are rea
 groups only. Nothing of the users of other groups is shown.
 """
 
-import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
+from resolvers.sources.ended import ended
 from upstream.errors import Incomplete
 from upstream.reports import table as reports
 from upstream.reports.rows import UserRow
@@ -48,10 +48,6 @@ def undecided() -> Incomplete:
     )
 
 
-async def _closed(report: Report) -> Sequence[Any]:
-    raise asyncio.CancelledError
-
-
 class Directory:
     """The users of each agent, read at their first use. `everyone` reads a report without the limits of a caller."""
 
@@ -71,7 +67,7 @@ class Directory:
     def close(self) -> None:
         """Release the rows, and the operation, which refers to this object."""
         self._users.clear()
-        self._everyone = _closed
+        self._everyone = ended
 
     async def users(self, agent: str) -> DirectoryUsers:
         """Return the users of an agent. Raise the `UpstreamError` that prevents it."""

@@ -22,7 +22,7 @@ from resolvers.plan import MOST_ROWS, Choose, Known, Plan, allowed, answered, ca
 from resolvers.prices import Prices
 from resolvers.rules.join import Join
 from resolvers.rules.movement import same
-from resolvers.sources.ended import ENDED
+from resolvers.sources.ended import ENDED, ended
 from resolvers.sources.source import Reason, Source
 from resolvers.sources.visibility import unknown
 from resolvers.sources.waiters import Waiters
@@ -208,11 +208,6 @@ def _place(lookup: Lookup, keys: int) -> Hashable:
     return lookup.edge, lookup.params, lookup.agent, keys.bit_length()
 
 
-async def _of_no_operation(keys: list[Any]) -> list[Any]:
-    """Stand for the function of a `DataLoader` that has ended, which refers to the operation."""
-    raise asyncio.CancelledError
-
-
 class _SingleKeys:
     """The keys of one lookup that are read one by one: they go through a `DataLoader`."""
 
@@ -246,7 +241,7 @@ class _SingleKeys:
         for future in self._futures.values():
             future.cancel()
         self._futures.clear()
-        self._data_loader.batch_load_fn = _of_no_operation
+        self._data_loader.batch_load_fn = ended
 
 
 class _LoadRound(msgspec.Struct, eq=False):

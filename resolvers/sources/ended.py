@@ -14,3 +14,8 @@ class _Ended:
 # An operation and its parts refer to each other. A part that is closed refers to this instead, so that both are
 # released at once and need no garbage collector.
 ENDED: Any = _Ended()
+
+
+async def ended(_: Any) -> Any:
+    """Stand for a function of an operation that has ended."""
+    raise asyncio.CancelledError

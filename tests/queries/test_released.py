@@ -52,6 +52,6 @@ async def test_nothing_is_left_of_an_operation(
         assert outcome.data is not None
         del session, executor, outcome
         counts.append(left())
-    # What is kept on purpose, such as what calls cost, is there after the first one.
+    # Some things stay on purpose, such as the costs of calls. They are there after the first operation.
     assert counts[0]["Session"] == 0
     assert counts[2] == counts[1]

@@ -32,7 +32,7 @@ def cache(
 ) -> None:
     """Show what the days cache holds, or make it forget days that the vendor has corrected.
 
-    The figures are the sum of all processes on this machine that share the error journal. What a Redis holds counts
+    The figures are the sum of all processes on this machine that share the error journal. The content of a Redis counts
     once; these figures are at most a minute old.
 
     The servers on this machine that share the error journal forget within two seconds. A Redis is cleaned at once, and

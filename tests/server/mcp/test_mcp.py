@@ -29,7 +29,7 @@ from tests.server.serving import serving
 from tests.server.tables.conftest import settings
 from tests.stand import Sandbox
 
-if TYPE_CHECKING:  # it takes a second to import: only who asks does
+if TYPE_CHECKING:  # the import takes a second
     from mcp import Client
 
 DAY = {"dates": {"from": "2026-03-10", "to": "2026-03-10"}}

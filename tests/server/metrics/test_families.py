@@ -9,7 +9,7 @@ from prometheus_client import Metric
 from server.metrics.families import Gauge, Merge
 
 ROOT = Path(__file__).parents[3]
-# What the client of Prometheus has for figures that also fall. An export writes a file of its own, without workers.
+# These classes of the client of Prometheus hold figures that also fall. An export has no workers: it writes a file.
 UNSTATED = {"Gauge", "Info", "Enum", "GaugeMetricFamily", "InfoMetricFamily", "StateSetMetricFamily"}
 ALONE = {"server/export/summary.py"}
 

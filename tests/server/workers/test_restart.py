@@ -217,7 +217,7 @@ async def subscribed(server: Server, moving: MovingSandbox) -> dict[Subscriber, 
             subscriber = Subscriber(group)
             found[subscriber] = asyncio.create_task(way(subscriber, server))
             await subscriber.joined.wait()
-    # What is booked from now on is new for each of them. Both workers poll.
+    # All rows that are booked from now on are new for each of them. Both workers poll.
     for group in (GROUP, QUIET_GROUP):
         await until(lambda group=group: polls_of(moving, group) >= 10)  # type: ignore[misc]
     return found
