@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -112,7 +112,8 @@ def servers(
         for name, files in folders.items():
             own = folder / name if shared else folder
             own.mkdir(exist_ok=True)
-            settings = moving.settings(**shared, TABLES_SPOOL_DIR=str(folder / files))
+            # Rows without a day stay for the whole test.
+            settings = moving.settings(**shared, TABLES_SPOOL_DIR=str(folder / files), CACHE_OPEN_SECONDS="3600")
             address, _ = stack.enter_context(launched(own, **settings))
             client = stack.enter_context(httpx.Client(base_url=address, trust_env=False, timeout=60))
             found.append(Server(client, own, settings, texts, redis))
@@ -207,7 +208,7 @@ def test_pages_continue_with_the_rows_of_the_first_one_or_say_that_they_cannot(
 def test_pages_over_two_days(servers: list[Server], moving: MovingSandbox, sorted_by: str | None) -> None:
     """A day that pages have begun stays as it was. In the order of the table, the next day is read at its turn."""
     one, _, other = servers
-    today = datetime.now(UTC).date()
+    today = datetime.now(moving.zone).date()
     window = {"group": "385", "since": f"{today - timedelta(1)}", "until": f"{today + timedelta(1)}"}
     options = window if sorted_by is None else window | {"$orderby": sorted_by}
     path = f"{ENTITIES}?{urlencode(options)}"

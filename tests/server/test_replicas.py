@@ -203,7 +203,7 @@ def test_a_day_that_is_forgotten_is_read_again_by_every_server(
     assert re.fullmatch(r"\d+ entries forgotten\n", forget(both[0], moving, CACHE_URL=redis.url))
     # The answers that the other server has stored are not used either, at once.
     both[1].ask(YESTERDAY, group=GROUP)
-    assert moving.counts()["api_retail_movements"] == 1
+    assert moving.counts()["api_retail_movements"] == 1, moving.calls()
     both[0].ask(YESTERDAY, group=GROUP)
     assert moving.counts()["api_retail_movements"] == 1, moving.calls()
     # The files of tables follow when the servers learn of the request.

@@ -22,6 +22,7 @@ from redis.exceptions import AskError, ClusterError, RedisError, ResponseError, 
 
 from upstream.durations import Durations
 from upstream.redis.address import RedisAddress, RedisKind, parse
+from upstream.redis.patient import patient
 from upstream.redis.round_trips import Command, RoundTrips
 from upstream.transport.secure import PLAIN, Secure
 from upstream.transport.watched import Watched
@@ -268,39 +269,39 @@ def _client(address: RedisAddress, secure: Secure, timeout: float) -> tuple[Any,
         "socket_connect_timeout": timeout,
         "retry": Retry(NoBackoff(), tries),
     }
-    tls: dict[str, Any] = (
-        {"connection_class": _TlsConnection, "context": _context(secure, address.check_hostname)} if address.tls else {}
-    )
+    own: dict[str, Any] = {"connection_class": patient(address.options.get("connection_class", Connection))}
+    if address.tls:
+        own = {"connection_class": patient(_TlsConnection), "context": _context(secure, address.check_hostname)}
     options = {**common, **address.options, "decode_responses": False}
     if address.kind is RedisKind.SINGLE:
-        return Redis.from_pool(ConnectionPool(**{**options, **tls})), []
+        return Redis.from_pool(ConnectionPool(**{**options, **own})), []
     if address.kind is RedisKind.CLUSTER:
-        return _cluster(address, options, tls), []
+        return _cluster(address, options, own), []
     manager = Sentinel([], **options)  # type: ignore[no-untyped-call]
     manager.sentinels = [
         Redis.from_pool(
             ConnectionPool(
-                host=host, port=port, **{**common, **address.sentinel_options, "decode_responses": True, **tls}
+                host=host, port=port, **{**common, **address.sentinel_options, "decode_responses": True, **own}
             )
         )
         for host, port in address.nodes
     ]
-    if tls:
-        tls["connection_class"] = _SentinelTlsConnection
-    return manager.master_for(address.master, **tls), [manager]
+    own["connection_class"] = patient(_SentinelTlsConnection if address.tls else SentinelManagedConnection)
+    return manager.master_for(address.master, **own), [manager]
 
 
-def _cluster(address: RedisAddress, options: dict[str, Any], tls: dict[str, Any]) -> RedisCluster:
+def _cluster(address: RedisAddress, options: dict[str, Any], own: dict[str, Any]) -> RedisCluster:
     options = {name: value for name, value in options.items() if name != "db"}
     try:
         found = RedisCluster(startup_nodes=[ClusterNode(host, port) for host, port in address.nodes], **options)
     except TypeError:
         raise ValueError("has an option that the client of a Cluster does not know") from None
     # The client of a Cluster has no parameter for the class of its connections.
-    found.connection_kwargs.update(tls)
-    for node in found.nodes_manager.startup_nodes.values() if tls else ():
-        node.connection_class = tls["connection_class"]
-        node.connection_kwargs["context"] = tls["context"]
+    found.connection_kwargs.update(own)
+    for node in found.nodes_manager.startup_nodes.values():
+        node.connection_class = own["connection_class"]
+        node.connection_kwargs.update(own)
+        del node.connection_kwargs["connection_class"]
     return found
 
 

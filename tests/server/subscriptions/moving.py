@@ -6,27 +6,37 @@ import time
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from sandbox.clock import day_number
 from tests.stand import Sandbox
 
 # The ids that the world of so few users reserves for the movements of a day.
 STRIDE = 100_000
+AFTERNOON = 13
 
 
 class MovingSandbox(Sandbox):
-    """The sandbox on the real clock. Nothing else happens in the groups of a test, unless the test writes it."""
+    """The sandbox on the real clock. Nothing else happens in the groups of a test, unless the test writes it.
+
+    It is afternoon in its time zone: yesterday is closed, and the day does not end during a test.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.database = folder / "world.sqlite"
-        super().__init__(now=None, days=2, users=60, database=self.database)
+        self.zone = ZoneInfo(f"Etc/GMT{datetime.now(UTC).hour - AFTERNOON:+d}")  # its sign is the other way round
+        super().__init__(
+            now=None, days=2, users=60, database=self.database, timezone=self.zone.key, log_timezone=self.zone.key
+        )
 
     def settings(self, **more: str) -> dict[str, str]:
         """Return the settings of a server over this sandbox."""
         return {
             "GAMEHUB_URL": self.gamehub_url,
             "GAMEHUB_TOKEN": self.gamehub_token,
+            "GAMEHUB_TIMEZONE": self.timezone,
             "GAMELOG_URL": self.gamelog_url,
+            "GAMELOG_TIMEZONE": self.log_timezone,
             "GAMELOG_AGENT_CODE": self.agent_code,
             "GAMELOG_AGENT_TOKEN": self.agent_token,
             "SUBSCRIPTION_SECONDS": "0.2",
@@ -41,7 +51,7 @@ class MovingSandbox(Sandbox):
 
     def book(self, group: int, *cents: int, days_ago: int = 0) -> list[str]:
         """Book wagers of the first user of a group, one after the other. Return their ids."""
-        now = datetime.now(UTC) - timedelta(days_ago)
+        now = datetime.now(self.zone) - timedelta(days_ago)
         first = day_number(now.date()) * STRIDE
         ids = []
         with closing(self._connect()) as connection, connection:
@@ -63,7 +73,7 @@ class MovingSandbox(Sandbox):
 
     def lose_yesterday(self, group: int) -> None:
         """Take one movement of yesterday out of a group."""
-        midnight = int(datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0).timestamp())
+        midnight = int(datetime.now(self.zone).replace(hour=0, minute=0, second=0, microsecond=0).timestamp())
         self._write(
             "DELETE FROM movement WHERE id = (SELECT max(id) FROM movement WHERE ts < ? AND group_id = ?)",
             (midnight, group),

@@ -65,7 +65,7 @@ async def both(graph: Graph, redis: RedisServer) -> AsyncIterator[list[Replica]]
         found = []
         for connection in (one, other):
             assert connection is not None
-            gate, leases = Gate(graph.upstream), Leases(connection, seconds=1.0)
+            gate, leases = Gate(graph.upstream), Leases(connection)
             cache = DayCache(gate, RedisStore(connection), UTC, now=clock, leases=leases)
             found.append(Replica(gate, connection, leases, cache))
         async with found[0].cache, found[1].cache:
@@ -83,9 +83,12 @@ async def until(check: Callable[[], bool]) -> None:
 
 
 def waiting(redis: RedisServer) -> Callable[[], bool]:
-    """Return the check that a server looked at the lease of another one since now."""
+    """Return the check that two servers asked for a lease, and that one of them waits for the other since now.
+
+    Each of them looks when it asks, and the one that waits looks again.
+    """
     before = gets(redis)
-    return lambda: gets(redis) > before
+    return lambda: gets(redis) >= before + 3
 
 
 def gets(redis: RedisServer) -> int:
@@ -127,6 +130,7 @@ async def test_the_rows_of_every_report_are_those_of_an_own_call(
 async def test_a_server_that_dies_is_replaced(both: list[Replica], redis: RedisServer) -> None:
     one, other = both
     name = ":".join(one.cache._cutter.whole_key(Call.of(GROUPS), ""))
+    one.leases.seconds = 1.0
     lease = await one.leases.take(name, lambda: 0)
     assert isinstance(lease, Lease)
     assert lease._timer is not None
@@ -144,6 +148,8 @@ async def test_a_server_that_dies_is_replaced(both: list[Replica], redis: RedisS
 
 
 async def test_a_long_call_keeps_its_lease(both: list[Replica], redis: RedisServer) -> None:
+    for each in both:
+        each.leases.seconds = 1.0
     asked = [asyncio.create_task(each.cache.fetch(Call.of(GROUPS))) for each in both]
     await asyncio.sleep(2.0)  # longer than a lease lives without its holder
     for each in both:

@@ -1,6 +1,7 @@
 """The connection to a Redis of any kind: what it says when Redis is away, and that it comes back by itself."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -129,6 +130,22 @@ async def test_callers_that_wait_for_a_dead_redis_do_not_wait_one_after_the_othe
             # No more commands went to Redis than could run at once.
             assert connection.failures <= 32 + 4
             server.hang(False)
+
+
+@pytest.mark.parametrize("connected", [True, False])
+async def test_a_pause_of_this_process_is_no_silence_of_redis(connected: bool, tmp_path: Path) -> None:
+    """The time of a command passes while the event loop stands still, and the answer waits in the socket."""
+    with RedisServer(tmp_path) as server:
+        async with redis_connection(server.url, timeout=0.2, pause=3600) as connection:
+            if connected:
+                await connection.pipeline([("SET", "key", b"value")])
+            server.hang(True)
+            asked = asyncio.create_task(connection.pipeline([("ECHO", "x")]))
+            await asyncio.sleep(0.05)
+            server.hang(False)
+            time.sleep(0.5)  # noqa: ASYNC251  # the pause
+            assert await asked == [b"x"]
+            assert not connection.down
 
 
 async def test_files_of_tls_are_read_again(tmp_path: Path) -> None:
