@@ -195,6 +195,7 @@ def test_a_day_that_is_forgotten_is_read_again_by_every_server(
 ) -> None:
     for each in both:
         each.ask(YESTERDAY, group=GROUP)
+        age(each)  # its first table looks for the currency of the group, in rows of today
     until(lambda: no_poll_runs(moving))
     for each in both:
         each.ask(YESTERDAY, group=GROUP)

@@ -64,7 +64,12 @@ class PatientConnection(AbstractConnection):
             await self.disconnect(nowait=True)
             raise SilentError("Timeout connecting to server") from None
 
-    async def read_response(self, disable_decoding: bool = False, timeout: float | None = None, **options: Any) -> Any:
+    async def read_response(
+        self,
+        disable_decoding: bool = False,
+        timeout: float | None = None,  # noqa: ASYNC109  # that of the client
+        **options: Any,
+    ) -> Any:
         """Return an answer. Raises TimeoutError of the client, unless the caller itself set a time."""
         if timeout is not None:
             return await super().read_response(disable_decoding, timeout, **options)
