@@ -22,6 +22,7 @@ from upstream import private
 SECONDS = 2.0  # for the answer of a worker
 WORKERS = f"{PREFIX}workers"
 _TRIES = 5
+_LONG_FOLDER = 80
 _ENDED = "ended"
 _FILE, _SOCKET = ".figures", ".sock"
 # The kinds of figures that only rise. Those of a worker that has ended still count.
@@ -63,6 +64,10 @@ class WorkerFigures:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._own = os.getpid()
+        self._near = folder
+        if len(os.fsencode(folder)) > _LONG_FOLDER:
+            # The name of a socket has 107 bytes at most. This short name of the folder ends with the process.
+            self._near = Path(f"/proc/self/fd/{os.open(folder, os.O_RDONLY | os.O_DIRECTORY)}")
 
     @asynccontextmanager
     async def open(self, registry: CollectorRegistry) -> AsyncIterator[None]:
@@ -74,7 +79,7 @@ class WorkerFigures:
                 await writer.drain()
             writer.close()
 
-        path = self._folder / f"{self._own}{_SOCKET}"
+        path = self._near / f"{self._own}{_SOCKET}"
         server = await asyncio.start_unix_server(answer, path)
         self._written(registry)
         try:
@@ -112,7 +117,7 @@ class WorkerFigures:
         """Return the figures of a sibling. One that does not answer has its last ones."""
         try:
             async with asyncio.timeout(SECONDS):
-                reader, writer = await asyncio.open_unix_connection(self._folder / f"{pid}{_SOCKET}")
+                reader, writer = await asyncio.open_unix_connection(self._near / f"{pid}{_SOCKET}")
                 with closing(writer):
                     return _decoder.decode(await reader.read())
         except (OSError, TimeoutError, msgspec.MsgspecError):

@@ -50,8 +50,11 @@ class Process:
         }
 
 
-async def test_every_process_shows_the_same_sums(tmp_path: Path) -> None:
-    one, two = Process(tmp_path, 1), Process(tmp_path, 2)
+@pytest.mark.parametrize("name", ["short", "long" * 40])
+async def test_every_process_shows_the_same_sums(name: str, tmp_path: Path) -> None:
+    folder = tmp_path / name
+    folder.mkdir()
+    one, two = Process(folder, 1), Process(folder, 2)
     one.requests.labels("/a").inc(3)
     two.requests.labels("/a").inc(4)
     two.requests.labels("/b").inc()
