@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -113,7 +114,13 @@ class Clients:
 
 @pytest.fixture(scope="module")
 def server(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    folder = tmp_path_factory.mktemp("workers")
+    with started(sandbox, tmp_path_factory.mktemp("workers")) as server:
+        yield server
+
+
+@contextmanager
+def started(sandbox: Sandbox, folder: Path) -> Iterator[Server]:
+    """Yield a server with two workers."""
     settings = {
         "GAMEHUB_URL": sandbox.gamehub_url,
         "GAMEHUB_TOKEN": sandbox.gamehub_token,
@@ -223,20 +230,21 @@ def test_every_worker_shows_the_comparison_that_one_makes(server: Server) -> Non
     (server.folder / ".env").unlink()
 
 
-def test_the_end(server: Server) -> None:
-    """The last test of this server."""
-    folders = list(server.folder.glob("gamehub-graph-workers-*"))
-    assert len(folders) == 1
-    workers = server.workers
-    assert server.stop() == 0
-    for pid in workers:
-        with pytest.raises(ProcessLookupError):
-            os.kill(pid, 0)
-    assert not folders[0].exists()
-    port = int(server.address.rpartition(":")[2])
-    with pytest.raises(ConnectionRefusedError):
-        socket.create_connection(("127.0.0.1", port))
-    assert server.events("server.stopped")[-1]["exit_code"] == 0
+def test_the_end(sandbox: Sandbox, tmp_path: Path) -> None:
+    with started(sandbox, tmp_path) as server:
+        folders = list(server.folder.glob("gamehub-graph-workers-*"))
+        assert len(folders) == 1
+        workers = server.workers
+        assert len(workers) == 2
+        assert server.stop() == 0
+        for pid in workers:
+            with pytest.raises(ProcessLookupError):
+                os.kill(pid, 0)
+        assert not folders[0].exists()
+        port = int(server.address.rpartition(":")[2])
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", port))
+        assert server.events("server.stopped")[-1]["exit_code"] == 0
 
 
 def test_a_second_signal_kills_what_runs(sandbox: Sandbox, tmp_path: Path) -> None:
