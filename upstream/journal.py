@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -129,6 +130,7 @@ class Journal:
         self._max_bytes = max_bytes
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="journal")
         self._pending: set[Future[None]] = set()
+        self._rows: list[tuple[object, ...]] = []  # errors that are not written yet
         self._lock = threading.Lock()
         self._lost = 0  # changes since the last successful write
         self._unreadable = False
@@ -155,31 +157,25 @@ class Journal:
             error.message, payload, error.request, error.caller, size,
         )  # fmt: skip
         with self._lock:
-            full = len(self._pending) >= _PENDING
+            full = len(self._rows) >= _PENDING
+            if not full:
+                self._rows.append(row)
         if full:
             self.dropped += 1
             _log.warning("journal.full", correlation_id=error.correlation_id)
-            return
-        try:
-            future = self._writer.submit(self._write, row)
-        except RuntimeError:
+        elif not self._submit(self._write, correlation_id=error.correlation_id):
             self.dropped += 1
-            _log.warning("journal.closed", correlation_id=error.correlation_id)
-            return
-        with self._lock:
-            self._pending.add(future)
-        future.add_done_callback(self._written)
 
     def note(self, name: str, text: str | None) -> None:
         """Note something under a name, in place of what was noted there; None removes it.
 
         Returns at once; a failure is logged.
         """
-        self._submit(self._note, name, text)
+        self._submit(partial(self._note, name, text), note=name)
 
     def count(self, day: datetime.date, counts: Mapping[tuple[str, str, str], int]) -> None:
         """Add operations of a day by field, client and version. Returns at once; a failure is logged."""
-        self._submit(self._count, day.isoformat(), counts)
+        self._submit(partial(self._count, day.isoformat(), counts), note=_COUNTING_SINCE)
 
     def noted(self, name: str) -> str | None:
         """Return the last note under a name, or None, also if the journal cannot be read."""
@@ -283,22 +279,30 @@ class Journal:
         with self._lock:
             self._pending.discard(future)
 
-    def _write(self, row: tuple[object, ...]) -> None:
+    def _write(self) -> None:
+        """Write all errors that were recorded meanwhile. In a storm of errors these are many."""
+        with self._lock:
+            rows, self._rows = self._rows, []
+        if not rows:
+            return
+
         def insert(connection: sqlite3.Connection) -> None:
-            connection.execute(f"INSERT INTO error ({_COLUMNS}, size) VALUES ({_MARKS})", row)
+            connection.executemany(f"INSERT INTO error ({_COLUMNS}, size) VALUES ({_MARKS})", rows)
             self._drop_oldest(connection)
 
-        self._change(insert, correlation_id=row[1])
+        self._change(insert, len(rows), correlation_id=rows[0][1])
 
-    def _submit(self, write: Callable[..., None], *values: object) -> None:
+    def _submit(self, write: Callable[[], None], **facts: object) -> bool:
+        """Have the thread write. Return False, and log these facts, if the journal is closed."""
         try:
-            future = self._writer.submit(write, *values)
+            future = self._writer.submit(write)
         except RuntimeError:
-            _log.warning("journal.closed", note=values[0])
-            return
+            _log.warning("journal.closed", **facts)
+            return False
         with self._lock:
             self._pending.add(future)
         future.add_done_callback(self._written)
+        return True
 
     def _count(self, day: str, counts: Mapping[tuple[str, str, str], int]) -> None:
         def add(connection: sqlite3.Connection) -> None:
@@ -317,8 +321,8 @@ class Journal:
 
         self._change(change)
 
-    def _change(self, change: Callable[[sqlite3.Connection], object], **facts: object) -> None:
-        """Write a change. A failure is logged once, until writing works again."""
+    def _change(self, change: Callable[[sqlite3.Connection], object], count: int = 1, **facts: object) -> None:
+        """Write a change, or several. A failure is logged once, until writing works again."""
         for last in (*[False] * (_TRIES - 1), True):
             try:
                 self._make_private()
@@ -333,8 +337,8 @@ class Journal:
                 if last or not (isinstance(error, sqlite3.OperationalError) and "locked" in str(error)):
                     if not self._lost:
                         _log.warning("journal.unwritable", path=str(self._path), reason=str(error), **facts)
-                    self._lost += 1
-                    self.dropped += 1
+                    self._lost += count
+                    self.dropped += count
                     return
             time.sleep(_PAUSE)
 
@@ -359,7 +363,7 @@ class Journal:
 
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
-        # Opened for each use: failures are rare, and several processes may share the file.
+        # Opened for each use: failures are rare, several processes may share the file, and somebody may remove it.
         with closing(sqlite3.connect(self._path, timeout=5.0)) as connection:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")
