@@ -6,7 +6,7 @@ After the signal to stop:
    `drain` seconds, everything is served as before.
 2. No new connection may begin. Those that wait in the queue of the socket are accepted, and the socket is closed.
 3. A connection without a request is closed after a quiet second, and not while bytes of a request wait in the system.
-   Every request that has come, and the rest of those that have come in part, is answered.
+   Every request that has come, and the rest of those that have come in part, is answered. So are queries on WebSockets.
 4. What runs after `grace` seconds is cancelled.
 """
 
@@ -29,6 +29,8 @@ from server.listening.listening_socket import BACKLOG, ListeningSocket
 
 OTHER_FILES = 1000  # files in addition to the connections of clients
 TICK_SECONDS = 0.05
+# The time in which clients learn that answers that would go on for ever end.
+STREAMS_SECONDS = 5.0
 # The time in which TCP handshakes that have begun are completed.
 HANDSHAKE_SECONDS = 0.2
 # The time for which a connection without a request stays open.
@@ -47,7 +49,8 @@ async def nothing_ends() -> None:
 
 @dataclass(slots=True)
 class Ending:
-    """The end of a server: `begin` makes it unready, `streams` ends answers that would go on for ever.
+    """The end of a server: `begin` makes it unready, `streams` ends answers that would go on for ever, and
+    waits for what else runs on their connections.
 
     `drain` are the seconds for which it goes on serving, `grace` those that running requests then have. With `shared`,
     other processes take connections from the socket and go on: this one only stops taking them, at once.
@@ -125,20 +128,19 @@ class GraphServer(uvicorn.Server):
         self.server_state.default_headers.append((b"connection", b"close"))
         if ending.shared:
             self._stop_accepting()
-            await ending.streams()
+            streams = asyncio.ensure_future(ending.streams())
         else:
             ending.begin()
             await self._while(lambda: True, ending.drain)
-            if not self.force_exit:
-                await ending.streams()
+            streams = asyncio.ensure_future(ending.streams())
+            await self._while(lambda: not streams.done(), STREAMS_SECONDS)
             self._bound.refuse_newcomers()
             await self._while(lambda: True, HANDSHAKE_SECONDS)
             await self._while(lambda: self._bound.waiting, QUIET_SECONDS, tick=0)
             self._stop_accepting()
-        for connection in list(self.server_state.connections):
-            if not isinstance(connection, ClientConnection):
-                connection.shutdown()  # a WebSocket, whose subscriptions have ended before
-        await self._while(lambda: self._busy(quiet), ending.grace)
+        streams.add_done_callback(lambda _: self._close_sockets())
+        await self._while(lambda: self._busy(quiet) or not streams.done(), ending.grace)
+        streams.cancel()
         tasks = self.server_state.tasks
         if tasks and not self.force_exit:
             log.warning("requests did not end in STOP_SECONDS and are cancelled", requests=len(tasks))
@@ -159,6 +161,12 @@ class GraphServer(uvicorn.Server):
         for server in self.servers:
             server.close()
         self._bound.close()
+
+    def _close_sockets(self) -> None:
+        """Close the WebSockets, whose subscriptions and queries have ended."""
+        for connection in list(self.server_state.connections):
+            if not isinstance(connection, ClientConnection):
+                connection.shutdown()
 
     def _busy(self, quiet: dict[Any, float]) -> bool:
         """Close the connections that have been without a request for a time. Return whether something goes on.

@@ -243,7 +243,8 @@ class SocketConnection:
             if self._endpoint.executor.kind(operation) is OperationType.SUBSCRIPTION:
                 await self._stream(id, operation)
             else:
-                await self._query(id, operation)
+                with self._endpoint.subscriptions.query():
+                    await self._query(id, operation)
         except RequestError as refusal:
             await self._fail(id, refusal.errors)
         except SubscriptionEnded as ending:

@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -24,6 +24,8 @@ from server.subscriptions.subscriber import Subscriber
 LOOK_SECONDS = 1.0
 # The time in which clients are told that the server stops.
 DRAINING_SECONDS = 5.0
+# The time in which a WebSocket is closed after its last query.
+CLOSING_SECONDS = 1.0
 
 
 class Subscribing(msgspec.Struct, frozen=True):
@@ -52,6 +54,7 @@ class Subscriptions:
         self._of_callers: Counter[str] = Counter()
         self._sockets: Counter[str] = Counter()
         self._connections = 0
+        self._queries = 0
         self._draining = False
 
     @asynccontextmanager
@@ -116,16 +119,18 @@ class Subscriptions:
         await subscription.aclose()
 
     async def drain(self) -> None:
-        """End all subscriptions because the server stops, and wait a little until their clients know."""
+        """End all subscriptions because the server stops. Wait a little until their clients know, and for queries."""
         self._draining = True
         for subscription in list(self._open):
             subscription.end(draining())
         if self.stopping is not None:
             self.stopping.set()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(DRAINING_SECONDS):
-                while self._open or self._connections:  # noqa: ASYNC110
-                    await asyncio.sleep(0.02)
+        loop = asyncio.get_running_loop()
+        end = loop.time() + DRAINING_SECONDS
+        while (self._open or self._connections) and loop.time() < end:
+            if self._queries:
+                end = max(end, loop.time() + CLOSING_SECONDS)
+            await asyncio.sleep(0.02)
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[asyncio.Event]:
@@ -139,6 +144,15 @@ class Subscriptions:
             yield self.stopping
         finally:
             self._connections -= 1
+
+    @contextmanager
+    def query(self) -> Iterator[None]:
+        """Count a query that runs on a WebSocket inside the block."""
+        self._queries += 1
+        try:
+            yield
+        finally:
+            self._queries -= 1
 
     @contextmanager
     def socket(self, name: str, most: int) -> Iterator[None]:

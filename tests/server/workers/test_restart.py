@@ -16,6 +16,7 @@ import orjson
 import pytest
 from websockets.exceptions import ConnectionClosed
 
+from server.listening.graph_server import STREAMS_SECONDS
 from tests.programs import Piped, run
 from tests.server.subscriptions.moving import MovingSandbox
 from tests.server.subscriptions.socket_client import SocketClient, opened
@@ -376,7 +377,8 @@ async def test_the_end_of_a_server_says_from_where_clients_can_go_on(
             ending.client() as client,
             ending.socket() as queries,
         ):
-            moving.fault("slow", "api_users_report", value=1)
+            # Longer than clients of subscriptions have to learn that the server stops.
+            moving.fault("slow", "api_users_report", value=STREAMS_SECONDS + 1)
             query = asyncio.create_task(client.post("/graphql", json={"query": USERS, "variables": {"group": GROUP}}))
             await queries.subscribe("q", USERS, group=QUIET_GROUP)
             await moving.polled(2, "api_users_report")
