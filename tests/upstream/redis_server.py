@@ -160,10 +160,11 @@ def free_port() -> int:
 
 @dataclass(frozen=True)
 class ServedRedis:
-    """The address of a Redis of some kind, and the files of TLS to reach it."""
+    """The address of a Redis of some kind, the files of TLS to reach it, and its server if there is one alone."""
 
     url: str
     secure: Secure = PLAIN
+    server: RedisServer | None = None
 
 
 SECRET = "a/secret@8f1c"
@@ -196,12 +197,13 @@ def redis_of_kind(kind: str, folder: Path) -> Iterator[ServedRedis]:
             options += ["--tls-ca-cert-file", str(issuer), "--tls-auth-clients", "yes"]
             users = folder / "users.acl"
             users.write_text(f"user graph on >{SECRET} ~* &* +@all\nuser default off\n")
-            stack.enter_context(RedisServer(folder, *options, "--aclfile", str(users)))
+            server = stack.enter_context(RedisServer(folder, *options, "--aclfile", str(users)))
             yield ServedRedis(
-                f"rediss://graph:{quote(SECRET, safe='')}@127.0.0.1:{port}/0", Secure(issuer, mine[0], mine[1])
+                f"rediss://graph:{quote(SECRET, safe='')}@127.0.0.1:{port}/0", Secure(issuer, mine[0], mine[1]), server
             )
         else:
-            yield ServedRedis(stack.enter_context(RedisServer(folder)).url)
+            server = stack.enter_context(RedisServer(folder))
+            yield ServedRedis(server.url, server=server)
 
 
 @contextlib.asynccontextmanager

@@ -63,6 +63,23 @@ class PatientConnection(AbstractConnection):
         except TimeoutError:
             await self.disconnect(nowait=True)
             raise SilentError("Timeout connecting to server") from None
+        except asyncio.CancelledError:
+            await self.disconnect(nowait=True)
+            raise
+
+    async def disconnect(self, nowait: bool = False, *args: Any, **options: Any) -> None:
+        """Close the connection, after a failure (`nowait`) at once: a silent server would let a polite end wait."""
+        writer = self._writer
+        if writer is None or asyncio.current_task() is None:
+            await super().disconnect(nowait, *args, **options)
+            return
+        if nowait:
+            writer.transport.abort()
+        try:
+            async with asyncio.timeout(self._connect_seconds):
+                await super().disconnect(nowait, *args, **options)
+        except TimeoutError:
+            writer.transport.abort()
 
     async def read_response(
         self,

@@ -1,6 +1,7 @@
 """The connection to a Redis of any kind: what it says when Redis is away, and that it comes back by itself."""
 
 import asyncio
+import gc
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack
@@ -146,6 +147,23 @@ async def test_a_pause_of_this_process_is_no_silence_of_redis(connected: bool, t
             time.sleep(0.5)  # noqa: ASYNC251  # the pause
             assert await asked == [b"x"]
             assert not connection.down
+
+
+@pytest.mark.parametrize("kind", ["single", "tls"])
+def test_no_connection_stays_open_after_a_silence(kind: str, tmp_path: Path) -> None:
+    """A silent Redis takes no part in the end of TLS. A transport that stays open is a ResourceWarning, so an error."""
+
+    async def fail(served: ServedRedis) -> None:
+        assert served.server is not None
+        async with redis_connection(served.url, secure=served.secure, timeout=0.3) as connection:
+            await asyncio.gather(*(connection.run(lambda client: client.ping()) for _ in range(3)))
+            served.server.hang(True)
+            with pytest.raises(RedisDown, match="Timeout"):
+                await connection.run(lambda client: client.ping())
+
+    with redis_of_kind(kind, tmp_path) as served:
+        asyncio.run(fail(served))
+        gc.collect()
 
 
 async def test_files_of_tls_are_read_again(tmp_path: Path) -> None:
