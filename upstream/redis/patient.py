@@ -13,14 +13,17 @@ from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import TimeoutError as SilentError
 
 _C = TypeVar("_C", bound=AbstractConnection)
-# After the end of its time, an answer that has arrived is read within so many seconds.
+# At the end of its time, an answer that has arrived is read within so many seconds.
 _GRACE_SECONDS = 0.05
 
 
 class Patience:
-    """Limit a block to some seconds, as `asyncio.timeout` does, and give the event loop a moment to read at the end."""
+    """Limit a block to some seconds, as `asyncio.timeout` does, without a pause of the event loop at their end.
 
-    __slots__ = ("_loop", "_scope", "_seconds", "_timer")
+    The block has a moment more, or as long as the pause was, but at most so many seconds again.
+    """
+
+    __slots__ = ("_due", "_loop", "_scope", "_seconds", "_timer")
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
@@ -29,7 +32,8 @@ class Patience:
 
     async def __aenter__(self) -> Self:
         await self._scope.__aenter__()
-        self._timer = self._loop.call_later(self._seconds, self._end_soon)
+        self._due = self._loop.time() + self._seconds
+        self._timer = self._loop.call_at(self._due, self._end_soon)
         return self
 
     async def __aexit__(
@@ -39,7 +43,8 @@ class Patience:
         await self._scope.__aexit__(kind, error, trace)
 
     def _end_soon(self) -> None:
-        self._timer = self._loop.call_later(_GRACE_SECONDS, self._end)
+        pause = min(self._loop.time() - self._due, self._seconds)
+        self._timer = self._loop.call_later(max(pause, _GRACE_SECONDS), self._end)
 
     def _end(self) -> None:
         self._scope.reschedule(self._loop.time())

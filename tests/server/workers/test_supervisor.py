@@ -167,12 +167,12 @@ def test_a_killed_worker_is_replaced_and_its_counts_stay(server: Server) -> None
     for _ in range(5):
         server.ask()
     before = server.answered()
-    victim = server.workers[0]
+    victim, dead, ready = server.workers[0], server.events("worker.died"), server.events("worker.ready")
     os.kill(victim, signal.SIGKILL)
-    (died, *_) = server.wait_for("worker.died", 1)
+    died = server.wait_for("worker.died", len(dead) + 1)[-1]
     assert (died["pid"], died["exit_code"]) == (victim, -signal.SIGKILL)
     server.ask()
-    server.wait_for("worker.ready", 3)
+    server.wait_for("worker.ready", len(ready) + 1)
     assert victim not in server.workers
     assert len(server.workers) == 2
     assert server.answered() == before + 1
