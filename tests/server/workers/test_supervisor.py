@@ -52,6 +52,11 @@ class Server:
             time.sleep(0.02)
         return found
 
+    def more(self, name: str) -> Callable[[], dict[str, Any]]:
+        """Return what waits for one more event of this name than there is now, and returns it."""
+        count = len(self.events(name)) + 1
+        return lambda: self.wait_for(name, count)[-1]
+
     @property
     def workers(self) -> list[int]:
         """The process ids of the workers that live."""
@@ -167,23 +172,23 @@ def test_a_killed_worker_is_replaced_and_its_counts_stay(server: Server) -> None
     for _ in range(5):
         server.ask()
     before = server.answered()
-    victim, dead, ready = server.workers[0], server.events("worker.died"), server.events("worker.ready")
+    victim, dead, ready = server.workers[0], server.more("worker.died"), server.more("worker.ready")
     os.kill(victim, signal.SIGKILL)
-    died = server.wait_for("worker.died", len(dead) + 1)[-1]
+    died = dead()
     assert (died["pid"], died["exit_code"]) == (victim, -signal.SIGKILL)
     server.ask()
-    server.wait_for("worker.ready", len(ready) + 1)
+    ready()
     assert victim not in server.workers
     assert len(server.workers) == 2
     assert server.answered() == before + 1
 
 
 def test_a_restart_of_all_workers_fails_no_request_and_reads_the_settings(server: Server) -> None:
-    before = server.workers
+    before, restarted = server.workers, server.more("server.restarted")
     (server.folder / ".env").write_text("MAX_BODY_BYTES=200\n")
     with Clients(server) as clients:
         os.kill(server.pid, signal.SIGHUP)
-        server.wait_for("server.restarted", 1)
+        restarted()
     assert clients.missed == []
     assert clients.asked > 0
     assert set(before).isdisjoint(server.workers)
@@ -193,10 +198,10 @@ def test_a_restart_of_all_workers_fails_no_request_and_reads_the_settings(server
 
 def test_wrong_settings_leave_the_workers_as_they_are(server: Server) -> None:
     before = server.workers
+    refused = server.more("the new settings cannot be used, so the workers go on with the old ones")
     (server.folder / ".env").write_text("MAX_DEPTH=0\n")
     os.kill(server.pid, signal.SIGHUP)
-    (line,) = server.wait_for("the new settings cannot be used, so the workers go on with the old ones", 1)
-    assert line["why"] == ["MAX_DEPTH is not one of the allowed values; allowed is a whole number from 1"]
+    assert refused()["why"] == ["MAX_DEPTH is not one of the allowed values; allowed is a whole number from 1"]
     (server.folder / ".env").unlink()
     assert server.workers == before
     server.ask()
@@ -204,10 +209,10 @@ def test_wrong_settings_leave_the_workers_as_they_are(server: Server) -> None:
 
 def test_a_worker_that_gets_a_signal_is_replaced(server: Server) -> None:
     other, one = server.workers
-    ended = len(server.events("worker.ended"))
+    ended = server.more("worker.ended")
     with Clients(server) as clients:
         os.kill(one, signal.SIGTERM)
-        server.wait_for("worker.ended", ended + 1)
+        ended()
     assert clients.missed == []
     assert other in server.workers
     assert one not in server.workers
@@ -216,10 +221,11 @@ def test_a_worker_that_gets_a_signal_is_replaced(server: Server) -> None:
 
 def test_every_worker_shows_the_comparison_that_one_makes(server: Server) -> None:
     """The workers compare from the next start on."""
+    restarted, compared = server.more("server.restarted"), server.more("reconcile.done")
     (server.folder / ".env").write_text("RECONCILE_EVERY=1\nRECONCILE_DAYS=1\n")
     os.kill(server.pid, signal.SIGHUP)
-    server.wait_for("server.restarted", len(server.events("server.restarted")) + 1)
-    server.wait_for("reconcile.done", 1)
+    restarted()
+    compared()
     end = time.monotonic() + SECONDS
     states: list[dict[str, Any]] = []
     while not states or any(state["next"] is None for state in states):
