@@ -49,11 +49,11 @@ async def nothing_ends() -> None:
 
 @dataclass(slots=True)
 class Ending:
-    """The end of a server: `begin` makes it unready, `streams` ends answers that would go on for ever, and
-    waits for what else runs on their connections.
+    """The end of a server: `begin` makes it unready, `streams` ends answers that would go on for ever.
 
-    `drain` are the seconds for which it goes on serving, `grace` those that running requests then have. With `shared`,
-    other processes take connections from the socket and go on: this one only stops taking them, at once.
+    `streams` also waits for queries that run on the same connections. `drain` are the seconds for which it goes on
+    serving, `grace` those that running requests then have. With `shared`, other processes take connections from the
+    socket and go on: this one only stops taking them, at once.
     """
 
     begin: Callable[[], None] = nothing

@@ -275,6 +275,25 @@ def test_a_closed_journal_fails_nothing(tmp_path: Path, logs: list[Any]) -> None
     assert [line["event"] for line in logs] == ["journal.closed"]
 
 
+def test_the_errors_of_a_storm_are_written_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gate, connect, opened = threading.Event(), sqlite3.connect, []
+
+    def slow(*args: Any, **options: Any) -> sqlite3.Connection:
+        gate.wait(20)
+        opened.append(args)
+        connection: sqlite3.Connection = connect(*args, **options)
+        return connection
+
+    monkeypatch.setattr(sqlite3, "connect", slow)
+    with Journal(tmp_path / "errors.sqlite") as journal:
+        for number in range(300):
+            journal.record(error(number))
+        gate.set()
+        journal.flush()
+        assert len(opened) <= 2
+        assert len(journal.entries()) == 300
+
+
 def test_too_many_errors_at_once_are_dropped_not_queued(tmp_path: Path, logs: list[Any]) -> None:
     gate = threading.Event()
     with Journal(tmp_path / "errors.sqlite") as journal:

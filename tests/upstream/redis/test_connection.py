@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import structlog
 import trustme
+import uvloop
 
 from tests.tls import write_issuer, write_pair
 from tests.upstream.redis_server import (
@@ -134,9 +135,10 @@ async def test_callers_that_wait_for_a_dead_redis_do_not_wait_one_after_the_othe
 
 
 @pytest.mark.parametrize("connected", [True, False])
-async def test_a_pause_of_this_process_is_no_silence_of_redis(connected: bool, tmp_path: Path) -> None:
-    """The time of a command passes while the event loop stands still, and the answer waits in the socket."""
-    with RedisServer(tmp_path) as server:
+def test_a_pause_of_this_process_is_no_silence_of_redis(connected: bool, tmp_path: Path) -> None:
+    """The time of a command passes while the event loop, that of a server, stands still, and the answer waits."""
+
+    async def pause(server: RedisServer) -> None:
         async with redis_connection(server.url, timeout=1, pause=3600) as connection:
             if connected:
                 await connection.pipeline([("SET", "key", b"value")])
@@ -147,6 +149,9 @@ async def test_a_pause_of_this_process_is_no_silence_of_redis(connected: bool, t
             time.sleep(2)  # noqa: ASYNC251  # the pause
             assert await asked == [b"x"]
             assert not connection.down
+
+    with RedisServer(tmp_path) as server, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(pause(server))
 
 
 @pytest.mark.parametrize("kind", ["single", "tls"])
