@@ -9,6 +9,7 @@ import datetime
 import fcntl
 import hashlib
 import os
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -116,10 +117,12 @@ class Snapshot:
     def of(cls, path: Path, name: SnapshotName, now: datetime.datetime) -> "Snapshot":
         """Return a file that another process wrote. It may have been served as long as its rows were trusted.
 
-        Raises OSError.
+        Raises OSError for a file that is gone, and for anything but a file.
         """
         assert name.times is not None
         status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise IsADirectoryError(path)
         modified = name.times.newest.replace(microsecond=0)
         shown = min(now, name.times.until)
         used = max(status.st_atime, status.st_mtime)

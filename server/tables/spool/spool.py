@@ -424,10 +424,12 @@ class Spool:
         found: list[tuple[SpoolTimes, str]] = []
         for path in folder.iterdir():
             with suppress(FileNotFoundError):  # another process removed it
+                if not path.is_file():
+                    continue
                 if path.suffix == ".part" and time.time() - path.stat().st_mtime > _ABANDONED_SECONDS:
                     path.unlink()
                 name = SnapshotName.read(path.name)
-                if name is None or not path.is_file():
+                if name is None:
                     continue  # not a file of the spool
                 if name.times is None:
                     path.unlink()  # an early version wrote it, without reading times

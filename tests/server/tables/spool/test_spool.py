@@ -268,8 +268,15 @@ async def test_names_of_all_kinds_may_stand_in_the_folder(tmp_path: Path) -> Non
     names = ["README", ".hidden", f"{A}.{B}", f"{A}.{B}.x-y.csv", f"{C}.{B}.{10**40}-1.csv", f"{A}.part"]
     for name in names:
         (tmp_path / name).write_bytes(b"?")
-    (tmp_path / f"{B}.{A}.1-2.csv").mkdir()
-    assert (await Spool(lambda: (tmp_path, False), 100).get(A, "csv", at(0), writing(b"x"))).size == 1
+    current = SpoolTimes(second(0), None, second(9)).text
+    folders = [tmp_path / name for name in (f"{B}.{A}.1-2.csv", f"{A}.{B}.{current}.csv", f"{B}.part")]
+    for folder in folders:
+        folder.mkdir()
+        os.utime(folder, (0, 0))
+    spool = Spool(lambda: (tmp_path, False), 100)
+    assert (await spool.get(A, "csv", at(0), writing(b"x"))).size == 1
+    assert (await spool.get(C, "csv", at(0), writing(b"y" * 100))).size == 100  # others go, as far as they are old
+    assert all(folder.is_dir() for folder in folders)
 
 
 def test_the_folders_of_dead_servers_go_and_those_of_living_ones_stay(tmp_path: Path) -> None:
