@@ -257,7 +257,8 @@ def saved_queries_page() -> str:
 def collectors() -> list[Any]:
     """Return the collectors of a server with everything that has figures, before its first request."""
     nothing = SimpleNamespace(outcomes=Counter(), counted=Counter(), store=None)
-    redis = SimpleNamespace(down=False, commands=Durations(), failures=0)
+    clock = SimpleNamespace(ahead=0.0)
+    redis = SimpleNamespace(down=False, commands=Durations(), failures=0, clock=clock)
     idle = {system.value: dict.fromkeys(FIGURES, 0) | {"irregular": {}, "breakers": []} for system in System}
     compared = SimpleNamespace(differences=Counter(), compared=Counter(), failures=[], days=0)
     schedule = Schedule(lambda add: None, ZoneInfo("UTC"), 24, 2)  # type: ignore[arg-type,return-value]

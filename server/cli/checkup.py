@@ -24,6 +24,8 @@ from upstream.errors import (
 )
 from upstream.transport.secure import Secure
 
+# A problem and the next step, in words.
+_Problem = tuple[str, str]
 # The next step for each kind of failure.
 ADVICE: dict[type[UpstreamError], str] = {
     Unauthenticated: "The token was refused: ask for a new one, and set it in the settings or in the token's file.",
@@ -37,6 +39,7 @@ ADVICE: dict[type[UpstreamError], str] = {
     UpstreamFailed: "The system reports a failure: write to the vendor. "
     "`gamehub-graph errors --export FILE` has the details.",
 }
+_REDIS_ADVICE = "Look at CACHE_URL, at Redis, and at the network between; without it each server reads for itself."
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,37 +75,40 @@ async def examine(gateway: Gateway) -> list[CheckResult]:
 
 
 async def examine_others(settings: Settings) -> list[CheckResult]:
-    """Call Redis and the token issuer, if they are set."""
-    others: list[tuple[str, Callable[[], Awaitable[str | None]], str]] = []
+    """Call Redis and the token issuer, if they are set, and compare the clock with that of Redis."""
+    others: list[tuple[str, Callable[[], Awaitable[_Problem | None]]]] = []
     if settings.cache_in_redis:
-        advice = "Look at CACHE_URL, at Redis, and at the network between; without it each server reads for itself."
-        others.append(("Redis", lambda: _redis(settings), advice))
+        others.append(("Redis", lambda: _redis(settings)))
     if settings.jwt_jwks_url is not None:
         url, secure = settings.jwt_jwks_url, settings.secure("jwks")
-        advice = "Look at JWT_JWKS_URL; without the keys no token lets anybody in."
-        others.append(("Token issuer", lambda: _issuer(url, secure), advice))
+        others.append(("Token issuer", lambda: _issuer(url, secure)))
     found = []
-    for title, check, advice in others:
+    for title, check in others:
         began = time.perf_counter()
-        wrong = await check()
+        wrong, advice = await check() or (None, "")
         sentence = None if wrong is None else f"{wrong.rstrip('.')}."
         found.append(CheckResult(title, sentence, advice, time.perf_counter() - began))
     return found
 
 
-async def _redis(settings: Settings) -> str | None:
+async def _redis(settings: Settings) -> _Problem | None:
     redis = settings.redis_connection()
     assert redis is not None
     try:
-        return await redis.wrong("gamehub-graph:check")
+        wrong = await redis.wrong("gamehub-graph:check")
+        if wrong is not None:
+            return wrong, _REDIS_ADVICE
+        clock = await redis.clock_wrong()
+        return None if clock is None else (clock, "Let both machines take their time from the network (NTP).")
     finally:
         await redis.aclose()
 
 
-async def _issuer(url: str, secure: Secure) -> str | None:
+async def _issuer(url: str, secure: Secure) -> _Problem | None:
     from server.auth.jwks import KeySet
 
-    return await KeySet(url, secure=secure).wrong()
+    wrong = await KeySet(url, secure=secure).wrong()
+    return None if wrong is None else (wrong, "Look at JWT_JWKS_URL; without the keys no token lets anybody in.")
 
 
 async def _examine(gateway: Gateway, probe: Probe) -> CheckResult:

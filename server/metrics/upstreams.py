@@ -35,11 +35,21 @@ _BEGUN = (OK, BREAKER_OPEN, *sorted(FAULTS))
 _DAY_EVENTS = ("hits", "misses", "joined", "stale", "renewed", "changed")
 
 
+class ClockCounts(Protocol):
+    """The comparison of the clock of this process with that of Redis."""
+
+    ahead: float
+
+
 class RedisCounts(Protocol):
     """The connection to Redis. Its library is loaded only by servers that have one."""
 
     commands: Durations
     failures: int
+
+    @property
+    def clock(self) -> ClockCounts:
+        """Return the comparison of the clocks."""
 
     @property
     def down(self) -> bool:
@@ -197,5 +207,12 @@ def _redis(redis: RedisCounts) -> Iterable[Metric]:
         "Seconds that commands to Redis took, if it answered. One command may be a whole pipeline.",
         [],
         {(): redis.commands},
+    )
+    yield gauge(
+        "redis_clock_ahead_seconds",
+        "Seconds by which the clock of this server is ahead of that of Redis (below 0: behind it), once a minute.",
+        [],
+        {(): redis.clock.ahead},
+        Merge.LARGEST,  # the workers of a machine have one clock
     )
     yield counter("redis_failures", "Commands that Redis did not answer, or not in time.", [], {(): redis.failures})

@@ -111,7 +111,7 @@ class SharedCalls:
             total = opened(name.encode(), found.value)
             if total is not None:
                 made = MadeCall(call, 0, 0, 0, time.monotonic() - started, joined=True)
-                return Counted(int(total), _moment(found.began), made)
+                return Counted(int(total), self._began(found), made)
         if not isinstance(found, Lease):
             requested_at = self._now()
             return Counted.of(call, await self._source.fetch(call), requested_at)
@@ -176,7 +176,11 @@ class SharedCalls:
         share = await asyncio.to_thread(read) if len(found.value) > _MANY_ROWS * 100 else read()
         if share is None:
             return None
-        return SharedAnswer(Answer(share.rows, 0, 0, seconds), _moment(found.began), True)
+        return SharedAnswer(Answer(share.rows, 0, 0, seconds), self._began(found), True)
+
+    def _began(self, found: Result) -> datetime.datetime:
+        """Return when the call of another server began. If that is in the future, its clock is ahead of ours."""
+        return min(_moment(found.began), self._now())
 
 
 def _moment(at: int) -> datetime.datetime:

@@ -22,6 +22,7 @@ from redis.exceptions import AskError, ClusterError, RedisError, ResponseError, 
 
 from upstream.durations import Durations
 from upstream.redis.address import RedisAddress, RedisKind, parse
+from upstream.redis.clock import ClockComparison
 from upstream.redis.patient import patient
 from upstream.redis.round_trips import Command, RoundTrips
 from upstream.transport.secure import PLAIN, Secure
@@ -59,6 +60,7 @@ class RedisConnection:
         # How long commands took that Redis answered, and how many it did not answer.
         self.commands = Durations()
         self.failures = 0
+        self.clock = ClockComparison()
         self._refused: set[str] = set()
         self.closed = False  # until the next command
         self._running: set[asyncio.Task[Any]] = set()  # also commands whose callers have left
@@ -81,10 +83,13 @@ class RedisConnection:
         return time.monotonic() < self._rest_until
 
     def notes(self) -> list[str]:
-        """Return what is wrong, for people; nothing if Redis answers."""
-        if self._reason is None:
-            return []
-        return [f"Redis does not answer, so this server reads, counts and polls for itself ({self._reason})"]
+        """Return what is wrong, for people; nothing if Redis answers and the clocks agree."""
+        found = []
+        if self._reason is not None:
+            found.append(f"Redis does not answer, so this server reads, counts and polls for itself ({self._reason})")
+        if self.clock.wrong is not None:
+            found.append(f"{self.clock.wrong}, so the servers may not use each other's rows, or use them for too long")
+        return found
 
     async def attempt(self, send: Callable[[Any], Awaitable[_T]]) -> _T | None:
         """Return what Redis answers, or None if it is down. `send` gets the client."""
@@ -109,9 +114,9 @@ class RedisConnection:
             raise RedisDown(f"Redis does not answer: {error}") from None
 
     async def look(self) -> None:
-        """Notice that Redis is there again, if it was down."""
-        if self.down and not self.resting:
-            await self.attempt(lambda client: client.ping())
+        """Notice that Redis is there again, if it was down. Compare the clocks once in a while."""
+        if (self.down or self.clock.due) and not self.resting:
+            await self.attempt(self._compare_clocks)
 
     def refused(self, error: Exception) -> str:
         """Note in the log, once for each reason, that Redis answers but refuses a command. Return the reason."""
@@ -166,6 +171,12 @@ class RedisConnection:
 
         return await self._in_place(execute)
 
+    async def _compare_clocks(self, client: Any) -> None:
+        options = {"target_nodes": RedisCluster.RANDOM} if self.is_cluster else {}
+        before, began = time.time(), time.monotonic()
+        seconds, microseconds = await client.time(**options)
+        self.clock.note(before, seconds + microseconds / 1e6, time.monotonic() - began)
+
     async def info(self, client: Any) -> list[Mapping[str, Any]]:
         """Return what each server says about itself."""
         if not self.is_cluster:
@@ -180,6 +191,11 @@ class RedisConnection:
         except RedisDown as error:
             return str(error)
         return None
+
+    async def clock_wrong(self) -> str | None:
+        """Compare the clocks now. Return in words that they differ; None if they agree, or if Redis is down."""
+        await self.attempt(self._compare_clocks)
+        return self.clock.wrong
 
     async def aclose(self) -> None:
         """Let go of the connections, after the commands whose callers have left."""

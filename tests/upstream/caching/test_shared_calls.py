@@ -14,7 +14,9 @@ from tests.upstream.caching.test_cache_sandbox import PARAMS, UTC, WHOLE, days
 from tests.upstream.ledger import Clock
 from tests.upstream.redis_server import RedisServer, redis_connection
 from upstream.caching.cache import DayCache
+from upstream.caching.store import MemoryStore
 from upstream.caching.store_redis import RedisStore
+from upstream.caching.trust import Trust
 from upstream.call import Answer, Call
 from upstream.client import Listener
 from upstream.errors import NotFound, Overloaded, UpstreamError, UpstreamFailed
@@ -43,12 +45,13 @@ class Gate:
 
 @dataclass
 class Replica:
-    """A cache with a connection of its own."""
+    """A cache with a connection of its own. `clock` moves the clocks of both servers."""
 
     gate: Gate
     connection: RedisConnection
     leases: Leases
     cache: DayCache
+    clock: Clock
 
 
 @pytest.fixture(scope="module")
@@ -58,16 +61,17 @@ def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
 
 
 @pytest.fixture
-async def both(graph: Graph, redis: RedisServer) -> AsyncIterator[list[Replica]]:
+async def both(request: pytest.FixtureRequest, graph: Graph, redis: RedisServer) -> AsyncIterator[list[Replica]]:
+    """Two servers. A parameter says by how many seconds the clock of the first one is ahead."""
     clock = Clock(datetime.datetime.fromisoformat(NOON))
+    ahead = datetime.timedelta(seconds=getattr(request, "param", 0))
     redis.say("FLUSHALL")
     async with redis_connection(redis.url) as one, redis_connection(redis.url) as other:
         found = []
-        for connection in (one, other):
-            assert connection is not None
+        for connection, now in ((one, lambda: clock() + ahead), (other, clock)):
             gate, leases = Gate(graph.upstream), Leases(connection)
-            cache = DayCache(gate, RedisStore(connection), UTC, now=clock, leases=leases)
-            found.append(Replica(gate, connection, leases, cache))
+            cache = DayCache(gate, RedisStore(connection), UTC, now=now, leases=leases)
+            found.append(Replica(gate, connection, leases, cache, clock))
         async with found[0].cache, found[1].cache:
             yield found
 
@@ -125,6 +129,25 @@ async def test_the_rows_of_every_report_are_those_of_an_own_call(
     assert sum(calls(both)) == 1
     own = await graph.upstream.fetch(call)
     assert list(one.read(None)) == list(other.read(None)) == list(own.read(None))
+
+
+@pytest.mark.parametrize("both", [300, 0.5], indirect=True)
+@pytest.mark.parametrize("call", [days(report, 1, 16) for report in PARAMS] + WHOLE, ids=lambda call: call.report.code)
+async def test_rows_of_a_server_whose_clock_is_ahead_are_not_trusted_for_longer(
+    call: Call, both: list[Replica], redis: RedisServer, graph: Graph
+) -> None:
+    ahead, other = both
+    asked = asyncio.create_task(ahead.cache.fetch(call))
+    await until(lambda: calls(both) == [1, 0])
+    seen = waiting(redis)
+    asked_too = asyncio.create_task(other.cache.fetch(call))
+    await until(seen)
+    for each in both:
+        each.gate.open.set()
+    await asyncio.gather(asked, asked_too)
+    assert calls(both) == [1, 0]
+    alone = DayCache(graph.upstream, MemoryStore(), UTC, now=other.clock)
+    assert (await asked_too).provenance.readings == (await alone.fetch(call)).provenance.readings
 
 
 async def test_a_server_that_dies_is_replaced(both: list[Replica], redis: RedisServer) -> None:
@@ -225,6 +248,7 @@ async def test_a_reading_that_began_too_early_is_not_shared(both: list[Replica])
     assert calls(both) == [1, 2]
 
 
+@pytest.mark.parametrize("both", [0, 300], indirect=True)
 @pytest.mark.parametrize(("report", "check"), [(GROUP_MOVEMENTS, DAILY_MOVEMENTS), (GAME_LOGS, GAME_LOGS)])
 async def test_servers_that_check_the_same_days_make_one_call(
     report: Report, check: Report, both: list[Replica], redis: RedisServer
@@ -232,7 +256,7 @@ async def test_servers_that_check_the_same_days_make_one_call(
     for each in both:
         each.gate.open.set()
     before = await both[0].cache.fetch(days(report, 1, 3))
-    clock: Any = both[0].cache._now  # that of both
+    clock = both[0].clock
     clock.move(days=31)
     for each in both:
         each.gate.open.clear()
@@ -251,6 +275,9 @@ async def test_servers_that_check_the_same_days_make_one_call(
     assert [answer.provenance.outcome for answer in answers] == ["hit", "hit"]
     assert [list(answer.rows) for answer in answers] == [list(before.rows)] * 2
     assert [(await each.cache.stats()).renewed for each in both] == [3, 3]
+    # A check of the first server, whose clock may be ahead, is no check in the future for the other one.
+    latest = clock() + datetime.timedelta(seconds=Trust().longest)
+    assert max(reading.until for reading in answers[1].provenance.readings) <= latest
 
 
 def stop(redis: RedisServer) -> None:

@@ -22,6 +22,8 @@ from tests.upstream.redis_server import (
     redis_connection,
     redis_of_kind,
 )
+from upstream.redis import clock
+from upstream.redis.clock import ClockComparison
 from upstream.redis.connection import RedisConnection, RedisDown
 from upstream.transport.secure import Secure
 
@@ -61,6 +63,60 @@ async def test_what_is_wrong_is_said_without_a_secret(part: str, instead: str, p
     assert note.startswith("Redis does not answer, so this server reads, counts and polls for itself (")
     assert SECRET not in said
     assert "wrong" not in said.replace("'wrong'", "")
+
+
+@pytest.mark.parametrize("kind", ["single", "sentinel", "cluster"])
+@pytest.mark.parametrize(("ahead", "words"), [(42.04, "42.0 s ahead of"), (-600, "600.0 s behind")])
+async def test_a_clock_that_differs_is_reported_once(
+    kind: str, ahead: float, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, shift = time.time, 0.0
+    monkeypatch.setattr(clock, "EVERY_SECONDS", 0.0)
+    monkeypatch.setattr("upstream.redis.connection.time.time", lambda: real() + shift)
+    with redis_of_kind(kind, tmp_path) as served:
+        async with redis_connection(served.url, secure=served.secure, timeout=30) as connection:
+
+            async def reported() -> bool:
+                await connection.look()  # a slow answer reports nothing
+                return connection.clock.differs is (shift != 0)
+
+            with structlog.testing.capture_logs() as lines:
+                await connection.look()
+                assert (connection.notes(), lines) == ([], [])
+                assert -0.5 < connection.clock.ahead < 0.5
+                shift = ahead
+                for _ in range(2):
+                    await until(reported)
+                said = f"The clock of this machine is {words} that of Redis"
+                assert await connection.clock_wrong() == said
+                (note,) = connection.notes()
+                assert note.startswith(f"{said}, so ")
+                shift = 0.0
+                for _ in range(2):
+                    await until(reported)
+            assert (connection.notes(), await connection.clock_wrong()) == ([], None)
+    assert [line["event"] for line in lines] == ["redis.clock_differs", "redis.clock_agrees"]
+    assert lines[0]["ahead"] == pytest.approx(ahead, abs=0.5)
+
+
+@pytest.mark.parametrize(
+    ("ahead", "seconds", "before", "after"),
+    [
+        (0.9, 0.1, False, False), (1.2, 0.1, False, True), (-1.2, 0.1, False, True),
+        # Redis may have looked at its clock at any moment of the answer.
+        (1.2, 1.0, False, False), (0.9, 1.0, True, True), (0.4, 1.0, True, False), (-0.9, 0.1, True, False),
+    ],
+)  # fmt: skip
+def test_a_slow_answer_does_not_say_what_a_quick_one_does(
+    ahead: float, seconds: float, before: bool, after: bool
+) -> None:
+    comparison = ClockComparison()
+    assert (comparison.due, comparison.wrong) == (True, None)
+    comparison.differs = before
+    comparison.note(1000.0 + ahead - seconds / 2, 1000.0, seconds)
+    assert comparison.differs is after
+    assert comparison.ahead == pytest.approx(ahead)
+    assert not comparison.due
 
 
 async def test_a_command_that_redis_refuses_is_no_outage(tmp_path: Path) -> None:
