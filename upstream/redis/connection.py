@@ -88,7 +88,7 @@ class RedisConnection:
         if self._reason is not None:
             found.append(f"Redis does not answer, so this server reads, counts and polls for itself ({self._reason})")
         if self.clock.wrong is not None:
-            found.append(f"{self.clock.wrong}, so the servers may not use each other's rows, or use them for too long")
+            found.append(f"{self.clock.wrong}, so the servers share rows too rarely, and may keep forgotten days")
         return found
 
     async def attempt(self, send: Callable[[Any], Awaitable[_T]]) -> _T | None:

@@ -83,6 +83,8 @@ class Wanted:
             return True
         if self.now >= times.until or (self.not_before is not None and times.oldest < self.not_before):
             return False
+        if times.begun > self.now + LATE:  # the clock of the host that wrote it is ahead, so `until` is too late
+            return False
         return self.changed is None or self.changed <= max(times.oldest, times.begun - LATE)
 
     def shared(self, writing: "_SpoolWriting") -> bool:

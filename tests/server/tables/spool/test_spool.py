@@ -378,6 +378,15 @@ async def test_a_process_serves_what_another_one_wrote(tmp_path: Path) -> None:
     assert (await one.get(A, "csv", at(late, reading=True, tag=first.etag), writing(b"3", late))).etag != first.etag
 
 
+@pytest.mark.parametrize(("ahead", "used"), [(0, True), (60, True), (121, False), (3600, False)])
+async def test_a_file_from_the_future_is_not_used(ahead: float, used: bool, tmp_path: Path) -> None:
+    """Its host has another time. A file may be begun a little later than the request that waits for it."""
+    one, other = twins(tmp_path)
+    await one.get(A, "csv", at(ahead), writing(b"theirs", ahead, until=ahead + 3600))
+    found = await other.get(A, "csv", at(0), writing(b"own", 0))
+    assert found.path.read_bytes() == (b"theirs" if used else b"own")
+
+
 async def test_parts_without_a_name_come_from_the_file_that_another_process_began_with(tmp_path: Path) -> None:
     one, other = twins(tmp_path)
     first = await one.get(A, "csv", at(0), writing(b"1", until=60))
