@@ -47,10 +47,9 @@ class RedisAddress:
 
     def without_secrets(self, text: str) -> str:
         """Return a text in which the passwords of the address are replaced."""
-        for options in (self.options, self.sentinel_options):
-            secret = options.get("password")
-            if secret:
-                text = text.replace(secret, "***")
+        secrets = {each["password"] for each in (self.options, self.sentinel_options) if each.get("password")}
+        for secret in sorted(secrets, key=len, reverse=True):  # one may contain the other
+            text = text.replace(secret, "***")
         return text
 
 

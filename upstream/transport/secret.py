@@ -136,9 +136,7 @@ class Redactor:
 
     def text(self, text: str) -> str:
         """The text without tokens."""
-        for form in self._forms():
-            text = text.replace(form, MASK)
-        return _PLACES.sub(lambda found: f"{found[1] or found[2]}{MASK}", text)
+        return _without(self.forms(), text)
 
     def value(self, value: Any) -> Any:
         """The same for any JSON-like value: texts inside it, keys included."""
@@ -152,7 +150,7 @@ class Redactor:
 
     def payload(self, payload: bytes, limit: int) -> bytes:
         """The first `limit` bytes of a payload, without tokens: no token is cut in half to escape notice."""
-        forms = [form.encode() for form in self._forms()]
+        forms = [form.encode() for form in _longest_first(self.forms())]
         margin = max((len(form) for form in forms), default=0)
         # Redact so much that the returned text ends before the last place where a token could have been cut.
         shown = payload[: limit + margin]
@@ -162,12 +160,25 @@ class Redactor:
         shown = _PLACES_BYTES.sub(lambda found: (found[1] or found[2]) + MASK.encode(), shown)
         return shown[: limit if whole else min(limit, max(len(shown) - margin, 0))]
 
-    def _forms(self) -> list[str]:
+    def forms(self) -> set[str]:
+        """Return every token, in each way of writing."""
         forms = set()
         for value in self._known():
             forms |= {value, quote(value, safe=""), quote(value), quote_plus(value), json.dumps(value)[1:-1]}
             forms.add(json.dumps(value)[1:-1].replace("/", "\\/"))  # as PHP writes a slash
-        return sorted(forms, key=len, reverse=True)
+        return forms
+
+
+def _longest_first(forms: Iterable[str]) -> list[str]:
+    """Return the forms so that a token that contains another one is replaced as a whole."""
+    return sorted(forms, key=len, reverse=True)
+
+
+def _without(forms: Iterable[str], text: str) -> str:
+    """Return a text without these forms of tokens, and without what stands in the place of a token."""
+    for form in _longest_first(forms):
+        text = text.replace(form, MASK)
+    return _PLACES.sub(lambda found: f"{found[1] or found[2]}{MASK}", text)
 
 
 _REDACTORS: "weakref.WeakSet[Redactor]" = weakref.WeakSet()
@@ -189,9 +200,7 @@ class _Quiet(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         text = record.getMessage()
-        safe = text
-        for redactor in list(_REDACTORS):
-            safe = redactor.text(safe)
+        safe = _without({form for redactor in list(_REDACTORS) for form in redactor.forms()}, text)
         if safe != text:
             record.msg, record.args = safe, ()
         return True

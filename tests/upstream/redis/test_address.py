@@ -66,3 +66,10 @@ def test_a_wrong_address_is_refused_and_not_quoted(address: str, says: str) -> N
         check(address)
     assert str(refused.value).startswith(says)
     assert SECRET not in str(refused.value)
+
+
+@pytest.mark.parametrize(("own", "sentinels"), [("hush", "hush-hush"), ("hush-hush", "hush"), ("hush", "hush")])
+def test_a_password_that_contains_another_one_is_taken_out_whole(own: str, sentinels: str) -> None:
+    address = parse(f"redis+sentinel://:{own}@one/days?sentinel_password={sentinels}")
+    assert address.without_secrets(f"wrong: {own}, {sentinels}") == "wrong: ***, ***"
+    assert parse("redis://one").without_secrets("wrong: ") == "wrong: "

@@ -165,6 +165,19 @@ def test_c02_lines_of_the_http_libraries_are_redacted(
     assert caplog.messages[1] == "nothing to hide: 1"
 
 
+def test_c02_a_token_that_contains_that_of_another_client_is_taken_out_whole(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tokens = [f"s3cret/{'token+' * number}z" for number in range(6)] + ["token", "s3cret", "+z"]
+    line = " ".join(quote_plus(token) for token in tokens)
+    for order in (tokens, tokens[::-1]):
+        redactors = [Redactor(lambda token=token: [token]) for token in order]  # type: ignore[misc]
+        monkeypatch.setattr(module, "_REDACTORS", dict.fromkeys(redactors))
+        with caplog.at_level(logging.DEBUG):
+            logging.getLogger("httpx").info(line)
+        assert caplog.messages[-1] == " ".join(["***"] * len(tokens))
+
+
 def test_c03_a_source_that_is_read_seldom_is_read_again_after_its_time() -> None:
     values = iter(range(9))
     secret = Secret(lambda: f"token-{next(values)}", 0.05)
