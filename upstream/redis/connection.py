@@ -6,6 +6,7 @@ down, and that it is there again.
 
 import asyncio
 import contextlib
+import re
 import ssl
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
@@ -16,7 +17,7 @@ from redis.asyncio import ConnectionPool, Redis, RedisCluster, Sentinel
 from redis.asyncio.cluster import ClusterNode
 from redis.asyncio.connection import Connection, SSLConnection
 from redis.asyncio.retry import Retry
-from redis.asyncio.sentinel import SentinelManagedConnection
+from redis.asyncio.sentinel import MasterNotFoundError, SentinelManagedConnection
 from redis.backoff import NoBackoff
 from redis.exceptions import AskError, ClusterError, RedisError, ResponseError, TryAgainError
 
@@ -30,6 +31,8 @@ from upstream.transport.watched import Watched
 
 _log = structlog.get_logger("upstream.redis")
 _T = TypeVar("_T")
+# What a Sentinel said, or why it did not answer, in the text of the client.
+_SAID_OF_SENTINEL = re.compile(r"\)> - (.+?)(?=, <redis|$)")
 _FAILURES = (TimeoutError, RedisError, OSError)
 # A command may connect and ask a Sentinel first, each within the timeout of a connection.
 _STEPS = 3
@@ -253,7 +256,18 @@ class RedisConnection:
             done.exception()  # it was raised for the caller, if there still is one
 
     def _words(self, error: BaseException) -> str:
-        return self.address.without_secrets(f"{type(error).__name__}: {error}".rstrip(": "))
+        text = str(error)
+        if isinstance(error, MasterNotFoundError):
+            text = self._without_master(text)
+        return self.address.without_secrets(f"{type(error).__name__}: {text}".rstrip(": "))
+
+    def _without_master(self, text: str) -> str:
+        """Return in words that no Sentinel names the master. `text` has the clients, and what each Sentinel said."""
+        nodes = ", ".join(f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in self.address.nodes)
+        answers = _SAID_OF_SENTINEL.findall(text)
+        if len(answers) < len(self.address.nodes):
+            answers.append("it is not known, or it is down")
+        return f"the Sentinels {nodes} name no master of {self.address.master!r} ({', '.join(dict.fromkeys(answers))})"
 
 
 def _is_refusal(error: BaseException) -> bool:

@@ -65,6 +65,31 @@ async def test_what_is_wrong_is_said_without_a_secret(part: str, instead: str, p
     assert "wrong" not in said.replace("'wrong'", "")
 
 
+@pytest.mark.parametrize(
+    ("address", "says"),
+    [
+        ("redis+sentinel://127.0.0.1:9,[::1]:9/days",
+         "MasterNotFoundError: the Sentinels 127.0.0.1:9, [::1]:9 name no master of 'days' (network:ConnectionError)"),
+        ("{sentinel}/days/0?sentinel_password=x",
+         "MasterNotFoundError: the Sentinels {nodes} name no master of 'days' (network:ConnectionError, auth:"
+         "AuthenticationError)"),
+        ("{sentinel}/nights/0?sentinel_password={password}",
+         "MasterNotFoundError: the Sentinels {nodes} name no master of 'nights' (network:ConnectionError, it is not "
+         "known, or it is down)"),
+    ],
+)  # fmt: skip
+async def test_it_is_said_why_no_sentinel_names_the_master(address: str, says: str, tmp_path: Path) -> None:
+    with redis_of_kind("sentinel", tmp_path) as served:
+        real, _, password = served.url.rpartition("=")
+        start = real.partition("/days")[0]
+        nodes = ", ".join(start.rpartition("@")[2].split(","))
+        where = {"sentinel": start, "nodes": nodes, "password": password}
+        async with redis_connection(address.format(**where), secure=served.secure, timeout=30) as connection:
+            with pytest.raises(RedisDown) as down:
+                await connection.run(lambda client: client.get("key"))
+    assert str(down.value) == says.format(**where)
+
+
 @pytest.mark.parametrize("kind", ["single", "sentinel", "cluster"])
 @pytest.mark.parametrize(("ahead", "words"), [(42.04, "42.0 s ahead of"), (-600, "600.0 s behind")])
 async def test_a_clock_that_differs_is_reported_once(
