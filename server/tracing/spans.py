@@ -7,17 +7,20 @@ No header of a trace goes to the upstreams: their documents know none.
 """
 
 import asyncio
+import logging
+import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from importlib.metadata import version
 from typing import Any
 
+import structlog
 from opentelemetry import context, trace
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.propagate import extract
 from opentelemetry.sdk.resources import SERVICE_NAME, SERVICE_VERSION, OTELResourceDetector, Resource
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExportResult
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -38,6 +41,37 @@ _QUIET = frozenset({"probes", "metrics"})
 # The batches of one operation that have a span.
 MOST_BATCHES = 100
 _PREFIX = "gamehub_graph."
+# At a stop, what is left has so many seconds.
+LAST_SECONDS = 3.0
+# The library writes lines for every batch that the collector does not take.
+_CHATTY = ("opentelemetry.exporter.otlp.proto.http.trace_exporter", "opentelemetry.exporter.otlp.common.http")
+
+log = structlog.get_logger(__name__)
+
+
+class Exporter(OTLPSpanExporter):
+    """Send spans to the collector. Report once that it does not take them, and once that it does again."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._failing = False
+        for name in _CHATTY:
+            logging.getLogger(name).addFilter(self._is_new)
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        result = super().export(spans)
+        failing = result is not SpanExportResult.SUCCESS
+        if failing is not self._failing:
+            self._failing = failing
+            if failing:
+                log.warning("traces.down")
+            else:
+                log.info("traces.up")
+        return result
+
+    def _is_new(self, record: logging.LogRecord) -> bool:
+        """Return whether a line of the library is about the first batch of a failure, and so says why."""
+        return not self._failing
 
 
 class Tracing:
@@ -45,13 +79,16 @@ class Tracing:
 
     def __init__(self) -> None:
         resource = Resource.create({SERVICE_NAME: NAME, SERVICE_VERSION: version(NAME)})
-        self._provider = TracerProvider(resource=resource.merge(OTELResourceDetector().detect()))
-        self._provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+        merged = resource.merge(OTELResourceDetector().detect())
+        self._provider = TracerProvider(resource=merged, shutdown_on_exit=False)
+        self._provider.add_span_processor(BatchSpanProcessor(Exporter()))
         self.tracer = self._provider.get_tracer(NAME)
 
     async def aclose(self) -> None:
-        """Send what is left."""
-        await asyncio.to_thread(self._provider.shutdown)
+        """Send what is left. A collector that does not answer does not delay the stop for long."""
+        sending = threading.Thread(target=self._provider.shutdown, daemon=True)
+        sending.start()
+        await asyncio.to_thread(sending.join, LAST_SECONDS)
 
     def finish(self, operation: Operation, session: Session, outcome: Outcome) -> None:
         """Finish the outcome of an operation, and make the spans of the operation and of its batches."""

@@ -1,5 +1,8 @@
 """Traces: a real server sends its spans to a collector of the test, which reads OTLP as a collector does."""
 
+import logging
+import signal
+import socket
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -9,11 +12,14 @@ from typing import Any
 
 import httpx
 import pytest
+import structlog
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
+from opentelemetry.sdk.trace.export import SpanExportResult
 
+from server.tracing.spans import Exporter
 from server.tracing.switch import sends_traces
-from tests.served import served
+from tests.served import launched, served
 from tests.stand import Sandbox
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -46,6 +52,13 @@ def attributes(span: Span) -> dict[str, Any]:
     return {each.key: getattr(each.value, each.value.WhichOneof("value")) for each in span.attributes}
 
 
+def listen(handler: type[BaseHTTPRequestHandler], port: int = 0) -> ThreadingHTTPServer:
+    """Return a collector that listens."""
+    listening = ThreadingHTTPServer(("127.0.0.1", port), handler)
+    threading.Thread(target=listening.serve_forever, daemon=True).start()
+    return listening
+
+
 @pytest.fixture(scope="module")
 def collected(world: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Collector, str]]:
     """The spans of a server that has ended, and its log: a query, the same again, a failure, a table, a probe."""
@@ -63,8 +76,7 @@ def collected(world: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Itera
         def log_message(self, *values: object) -> None:
             """Write nothing."""
 
-    listening = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=listening.serve_forever, daemon=True).start()
+    listening = listen(Handler)
     folder: Path = tmp_path_factory.mktemp("traces")
     settings = {
         "GAMEHUB_URL": world.gamehub_url,
@@ -147,3 +159,70 @@ def test_no_span_has_a_secret_or_a_variable(collected: tuple[Collector, str], wo
 )
 def test_the_switch(setting: str, environment: dict[str, str], sent: bool) -> None:
     assert sends_traces(setting, environment) is sent
+
+
+def test_a_collector_that_is_away_is_reported_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *values: object) -> None:
+            """Write nothing."""
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{port}")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "0.5")
+    exporter = Exporter()
+    of_library: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: of_library.append(record.getMessage())  # type: ignore[method-assign]
+    monkeypatch.setattr(logging.getLogger("opentelemetry"), "handlers", [handler])
+    with structlog.testing.capture_logs() as lines:
+        for _ in range(3):
+            assert exporter.export([]) is SpanExportResult.FAILURE
+        (first,) = of_library
+        listening = listen(Handler, port)
+        try:
+            for _ in range(2):
+                assert exporter.export([]) is SpanExportResult.SUCCESS
+        finally:
+            listening.shutdown()
+            listening.server_close()
+    assert "Failed to export spans batch" in first
+    assert [line["event"] for line in lines] == ["traces.down", "traces.up"]
+
+
+def test_a_collector_that_does_not_answer_does_not_hold_up_the_stop(world: Sandbox, tmp_path: Path) -> None:
+    asked, over = threading.Event(), threading.Event()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            asked.set()
+            over.wait()
+
+    listening = listen(Handler)
+    settings = {
+        "GAMEHUB_URL": world.gamehub_url,
+        "GAMEHUB_TOKEN": world.gamehub_token,
+        "KEYS_FILE": str(tmp_path / "keys.sqlite"),
+        "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{listening.server_port}",
+        "OTEL_EXPORTER_OTLP_TIMEOUT": "3600",
+        "OTEL_BSP_SCHEDULE_DELAY": "10",
+    }
+    try:
+        with launched(tmp_path, tmp_path / "log", **settings) as (address, process):
+            assert (
+                httpx.post(f"{address}/graphql", json={"query": "{ __typename }"}, trust_env=False).status_code == 200
+            )
+            assert asked.wait(60)
+            process.send_signal(signal.SIGTERM)
+            # The library itself waits for half a minute.
+            assert process.wait(25) == 0
+    finally:
+        over.set()
+        listening.shutdown()
+        listening.server_close()
