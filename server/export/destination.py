@@ -37,10 +37,10 @@ class DestinationFailed(Exception):
 class Destination:
     """Read and write files below one address. Raises WrongDestination for an address that cannot be used.
 
-    `options` go to the file system of fsspec.
+    `options` go to the file system of fsspec. `tries` is how often that of S3 sends a request that gets no answer.
     """
 
-    def __init__(self, out: str, options: Mapping[str, Any] = MappingProxyType({})) -> None:
+    def __init__(self, out: str, options: Mapping[str, Any] = MappingProxyType({}), tries: int | None = None) -> None:
         scheme = out.partition("://")[0].lower() if "://" in out else ""
         if scheme == "memory":
             raise WrongDestination(
@@ -57,6 +57,8 @@ class Destination:
             raise WrongDestination(f"{scheme}:// cannot be used: {_line(error)}") from None
         except ValueError as error:
             raise WrongDestination(f"there is no destination {scheme}://: {_line(error)}") from None
+        if tries is not None and hasattr(self._fs, "retries"):
+            self._fs.retries = tries
         self.local = isinstance(self._fs, LocalFileSystem)
         # Workers of a cluster have other current folders.
         self._root = os.path.abspath(os.path.expanduser(root)) if self.local else root.rstrip("/")

@@ -23,8 +23,8 @@ SWEEP_SECONDS = 300.0
 _SWEEP_PART = 20
 # A replaced file stays longer than in a folder: the store does not know who still reads it.
 _REPLACED = 6 * READING
-# An answer waits for the store, but not for long.
-OPTIONS = {"config_kwargs": {"connect_timeout": 2, "read_timeout": 10, "retries": {"max_attempts": 0}}}
+# An answer waits for the store, but not for long. Neither the library of S3 nor fsspec tries a second time.
+OPTIONS = {"config_kwargs": {"connect_timeout": 2, "read_timeout": 5, "retries": {"max_attempts": 0}}}
 
 T = TypeVar("T")
 
@@ -35,7 +35,7 @@ class SpoolStore:
     """The files of replicas in an object store, with a limit of bytes. Raises WrongDestination for a wrong address."""
 
     def __init__(self, address: str, limit: int, pause_seconds: float = PAUSE_SECONDS) -> None:
-        self._destination = Destination(address, OPTIONS if address.startswith("s3") else {})
+        self._destination = Destination(address, OPTIONS if address.startswith("s3") else {}, tries=1)
         self._limit = limit
         self._pause_seconds = pause_seconds
         self._rest_until = 0.0

@@ -1,6 +1,9 @@
 """Files that servers share in a folder and in an object store: real servers, and an upstream whose rows change."""
 
+import contextlib
 import datetime
+import socket
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import cycle
@@ -92,6 +95,29 @@ async def test_without_the_store_a_host_works_with_its_own_files(
     assert await host.get(A, "csv", at(1), never) is first
     assert (await host.get(A, "csv", at(60), writing(b"2", 60))).path.read_bytes() == b"2"
     await host.aclose()
+
+
+async def test_a_silent_store_is_asked_once(endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An answer waits for each try."""
+    connections: list[socket.socket] = []
+
+    def accept() -> None:
+        with contextlib.suppress(OSError):  # it is closed
+            while True:
+                connections.append(listening.accept()[0])
+
+    config = {"connect_timeout": 60, "read_timeout": 0.2, "retries": {"max_attempts": 0}}
+    monkeypatch.setattr(store_module, "OPTIONS", {"config_kwargs": config})
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        threading.Thread(target=accept, daemon=True).start()
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{listening.getsockname()[1]}")
+        host = spool(tmp_path / "one", "silent", pause_seconds=3600)
+        for key in (A, B):
+            assert (await host.get(key, "csv", at(0), writing(b"own"))).path.read_bytes() == b"own"
+        listening.shutdown(socket.SHUT_RDWR)
+    assert len(connections) == 1
+    for each in connections:
+        each.close()
 
 
 @pytest.mark.parametrize("address", ["memory://x", "http://host/x", "nowhere://x"])
