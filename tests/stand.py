@@ -1,11 +1,13 @@
 """A sandbox process for tests: both upstream systems on a free loopback port, for as long as a `with` block lasts."""
 
+import datetime
 import json
 import os
 import subprocess
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from zoneinfo import ZoneInfo
 
 import httpx
 
@@ -13,6 +15,11 @@ from tests.programs import Piped
 
 ROOT = Path(__file__).parent.parent
 NOON = "2026-03-15T12:00:00+00:00"
+
+
+def afternoon() -> ZoneInfo:
+    """Return a time zone in which it is afternoon: yesterday is closed, and the rooms are open for hours."""
+    return ZoneInfo(f"Etc/GMT{datetime.datetime.now(datetime.UTC).hour - 13:+d}")  # its sign is the other way round
 
 
 class Sandbox:

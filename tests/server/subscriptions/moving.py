@@ -4,16 +4,14 @@ import asyncio
 import sqlite3
 import time
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 from sandbox.clock import day_number
-from tests.stand import Sandbox
+from tests.stand import Sandbox, afternoon
 
 # The ids that the world of so few users reserves for the movements of a day.
 STRIDE = 100_000
-AFTERNOON = 13
 
 
 class MovingSandbox(Sandbox):
@@ -24,7 +22,7 @@ class MovingSandbox(Sandbox):
 
     def __init__(self, folder: Path) -> None:
         self.database = folder / "world.sqlite"
-        self.zone = ZoneInfo(f"Etc/GMT{datetime.now(UTC).hour - AFTERNOON:+d}")  # its sign is the other way round
+        self.zone = afternoon()
         super().__init__(
             now=None, days=2, users=60, database=self.database, timezone=self.zone.key, log_timezone=self.zone.key
         )
