@@ -28,6 +28,7 @@ from tests.requirements import require
 from tests.served import served
 from tests.server.accessibility import violations
 from tests.server.browsing import visiting
+from tests.stand import afternoon
 
 TABS = ".graphiql-tab-button"
 GROUP = "383"  # the group of the limited key
@@ -69,7 +70,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         return run(*words, folder=folder, environment={**os.environ, **keys}).stdout.strip()
 
     whole, limited = key("whole", "all"), key("limited", GROUP)
-    with served(folder, **keys) as address:
+    zone = afternoon().key
+    with served(folder, **keys, GAMEHUB_TIMEZONE=zone, GAMELOG_TIMEZONE=zone) as address:
         yield Site(address, whole, limited)
 
 
