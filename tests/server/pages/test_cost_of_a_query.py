@@ -13,6 +13,7 @@ from playwright.async_api import Browser, Page, Route, expect
 from tests.served import served
 from tests.server.accessibility import violations
 from tests.server.browsing import visiting
+from tests.stand import afternoon
 
 WIDE = {"width": 1440, "height": 900}
 NARROW = {"width": 390, "height": 844}
@@ -30,7 +31,8 @@ LOADED = """moment => {
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with served(tmp_path_factory.mktemp("served")) as address:
+    zone = afternoon().key
+    with served(tmp_path_factory.mktemp("served"), GAMEHUB_TIMEZONE=zone, GAMELOG_TIMEZONE=zone) as address:
         yield address
 
 
