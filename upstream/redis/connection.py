@@ -31,7 +31,7 @@ from upstream.transport.watched import Watched
 
 _log = structlog.get_logger("upstream.redis")
 _T = TypeVar("_T")
-# What a Sentinel said, or why it did not answer, in the text of the client.
+# The answer of a Sentinel, or the reason why it has none, in the text of the client.
 _SAID_OF_SENTINEL = re.compile(r"\)> - (.+?)(?=, <redis|$)")
 _FAILURES = (TimeoutError, RedisError, OSError)
 # A command may connect and ask a Sentinel first, each within the timeout of a connection.
