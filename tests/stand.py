@@ -22,6 +22,11 @@ def afternoon() -> ZoneInfo:
     return ZoneInfo(f"Etc/GMT{datetime.datetime.now(datetime.UTC).hour - 13:+d}")  # its sign is the other way round
 
 
+def days_in(zone: ZoneInfo) -> dict[str, str]:
+    """Return the settings of a server whose upstreams, or whose own sandbox, have this time zone."""
+    return {"GAMEHUB_TIMEZONE": zone.key, "GAMELOG_TIMEZONE": zone.key}
+
+
 class Sandbox:
     """Both upstreams, served by a process of their own that dies with this one.
 

@@ -196,7 +196,7 @@ class RedisConnection:
         return None
 
     async def clock_wrong(self) -> str | None:
-        """Compare the clocks now. Return in words that they differ; None if they agree, or if Redis is down."""
+        """Compare the clocks now, if Redis answers. Return in words that they differed when last compared, or None."""
         await self.attempt(self._compare_clocks)
         return self.clock.wrong
 

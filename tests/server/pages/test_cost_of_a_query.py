@@ -13,7 +13,7 @@ from playwright.async_api import Browser, Page, Route, expect
 from tests.served import served
 from tests.server.accessibility import violations
 from tests.server.browsing import visiting
-from tests.stand import afternoon
+from tests.stand import afternoon, days_in
 
 WIDE = {"width": 1440, "height": 900}
 NARROW = {"width": 390, "height": 844}
@@ -31,8 +31,7 @@ LOADED = """moment => {
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    zone = afternoon().key
-    with served(tmp_path_factory.mktemp("served"), GAMEHUB_TIMEZONE=zone, GAMELOG_TIMEZONE=zone) as address:
+    with served(tmp_path_factory.mktemp("served"), **days_in(afternoon())) as address:
         yield address
 
 

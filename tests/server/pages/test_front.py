@@ -15,7 +15,7 @@ from server.pages.login import ENDED
 from tests.served import served
 from tests.server.accessibility import violations
 from tests.server.browsing import Visit, visiting, visitor
-from tests.stand import afternoon
+from tests.stand import afternoon, days_in
 
 LIGHT = {"color_scheme": "light", "viewport": {"width": 1280, "height": 900}}
 NARROW = {"color_scheme": "dark", "viewport": {"width": 390, "height": 800}}
@@ -31,8 +31,7 @@ SOCKET = """() => new Promise((resolve) => {
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The server as people start it, with its own sandbox."""
-    zone = afternoon().key
-    with served(tmp_path_factory.mktemp("front"), GAMEHUB_TIMEZONE=zone, GAMELOG_TIMEZONE=zone) as address:
+    with served(tmp_path_factory.mktemp("front"), **days_in(afternoon())) as address:
         yield address
 
 

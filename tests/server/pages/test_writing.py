@@ -30,7 +30,7 @@ from tests.requirements import require
 from tests.served import served
 from tests.server.accessibility import violations
 from tests.server.browsing import visiting
-from tests.stand import afternoon
+from tests.stand import afternoon, days_in
 
 TABS = ".graphiql-tab-button"
 GROUP = "383"  # the group of the limited key
@@ -74,7 +74,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
     whole, limited = key("whole", "all"), key("limited", GROUP)
     zone = afternoon()
-    with served(folder, **keys, GAMEHUB_TIMEZONE=zone.key, GAMELOG_TIMEZONE=zone.key) as address:
+    with served(folder, **keys, **days_in(zone)) as address:
         yield Site(address, zone, whole, limited)
 
 

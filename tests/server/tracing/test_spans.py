@@ -52,6 +52,18 @@ def attributes(span: Span) -> dict[str, Any]:
     return {each.key: getattr(each.value, each.value.WhichOneof("value")) for each in span.attributes}
 
 
+class Answering(BaseHTTPRequestHandler):
+    """A collector that takes everything."""
+
+    def do_POST(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *values: object) -> None:
+        """Write nothing."""
+
+
 def listen(handler: type[BaseHTTPRequestHandler], port: int = 0) -> ThreadingHTTPServer:
     """Return a collector that listens."""
     listening = ThreadingHTTPServer(("127.0.0.1", port), handler)
@@ -65,16 +77,11 @@ def collected(world: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Itera
     world.heal()
     collector = Collector()
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(Answering):
         def do_POST(self) -> None:
             collector.paths.add(self.path)
             collector.bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
-            self.send_response(200)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        def log_message(self, *values: object) -> None:
-            """Write nothing."""
+            super().do_POST()
 
     listening = listen(Handler)
     folder: Path = tmp_path_factory.mktemp("traces")
@@ -162,15 +169,6 @@ def test_the_switch(setting: str, environment: dict[str, str], sent: bool) -> No
 
 
 def test_a_collector_that_is_away_is_reported_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            self.send_response(200)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        def log_message(self, *values: object) -> None:
-            """Write nothing."""
-
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -185,7 +183,7 @@ def test_a_collector_that_is_away_is_reported_once(monkeypatch: pytest.MonkeyPat
         for _ in range(3):
             assert exporter.export([]) is SpanExportResult.FAILURE
         (first,) = of_library
-        listening = listen(Handler, port)
+        listening = listen(Answering, port)
         try:
             for _ in range(2):
                 assert exporter.export([]) is SpanExportResult.SUCCESS
